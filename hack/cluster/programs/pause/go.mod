@@ -1,0 +1,3 @@
+module dataguardian.io/hack/cluster/programs/pause
+
+go 1.25.0

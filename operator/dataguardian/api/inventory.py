@@ -1,0 +1,149 @@
+"""What the custom resources say, reduced to what the metrics need while it is read."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import msgspec
+
+from ..errors import DataGuardianError
+from ..kube.client import Absent, Expired, Kubernetes
+from ..kube.listing import pages
+from ..resources import backup, datasource, restore, storage_location
+
+log = logging.getLogger(__name__)
+
+READ_S = 8.0  # for all objects; Prometheus gives up after 10 s unless told otherwise
+SILENCE_S = 3.0
+OBJECTS_FOR_S = 10.0  # how long an inventory is good
+
+Key = tuple[str, str]  # namespace and name
+HEALTHY = {"healthy": True, "warning": True, "critical": False}
+AVAILABLE = {"Available": True, "Full": False, "Unreachable": False}
+
+
+class _Part(msgspec.Struct, rename="camel"):
+    """The part of an object that is read; the rest is skipped."""
+
+
+class _Metadata(_Part):
+    namespace: str
+    name: str
+
+
+class _Object(_Part):
+    metadata: _Metadata
+
+    @property
+    def key(self) -> Key:
+        return self.metadata.namespace, self.metadata.name
+
+
+class _JobStatus(_Part):
+    last_successful_time: datetime | None = None
+    last_successful_size_bytes: int | None = None
+    next_schedule_time: datetime | None = None
+
+
+class _Job(_Object):
+    status: _JobStatus = msgspec.field(default_factory=_JobStatus)
+
+
+class _Reference(_Part):
+    name: str = ""
+
+
+class _RunSpec(_Part):
+    backup_job_ref: _Reference = msgspec.field(default_factory=_Reference)
+
+
+class _RunStatus(_Part):
+    phase: str = "Queued"  # of one that nobody has accepted yet: it waits too
+    start_time: datetime | None = None
+    completion_time: datetime | None = None
+
+
+class _Run(_Object):
+    spec: _RunSpec
+    status: _RunStatus = msgspec.field(default_factory=_RunStatus)
+
+
+class _CheckedStatus(_Part):
+    health: str | None = None
+    phase: str | None = None
+
+
+class _Checked(_Object):
+    status: _CheckedStatus = msgspec.field(default_factory=_CheckedStatus)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inventory:
+    """The figures of all objects. Times are seconds since 1970; what is not known has no entry."""
+
+    last_success: dict[Key, float] = field(default_factory=dict)
+    last_attempt: dict[Key, float] = field(default_factory=dict)
+    next_schedule: dict[Key, float] = field(default_factory=dict)
+    size_bytes: dict[Key, float] = field(default_factory=dict)
+    executions: Counter[tuple[str, str]] = field(default_factory=Counter)  # by operation and phase
+    datasource_up: dict[Key, float] = field(default_factory=dict)
+    storage_up: dict[Key, float] = field(default_factory=dict)
+
+
+async def read_inventory(kube: Kubernetes) -> Inventory | None:
+    """Read all objects; None when the API server does not give them within READ_S."""
+    try:
+        async with asyncio.timeout(READ_S):
+            return await _read(kube)
+    except (DataGuardianError, Absent, Expired, TimeoutError) as error:
+        extra = {"action": "inventory_missing", "reason": str(error) or f"not within {READ_S} s"}
+        log.warning("Metrics of objects are missing: they cannot be listed", extra=extra)
+        return None
+
+
+async def _read(kube: Kubernetes) -> Inventory:
+    found = Inventory()
+    jobs: set[Key] = set()
+    async for page in pages(kube, backup.BACKUP_JOB, _Job, silence_s=SILENCE_S):
+        for job in page:
+            jobs.add(job.key)
+            _note_job(found, job)
+    async for runs in pages(kube, backup.BACKUP_EXECUTION, _Run, silence_s=SILENCE_S):
+        for run in runs:
+            _note_run(found, "backup", run)
+            of_job = (run.metadata.namespace, run.spec.backup_job_ref.name)
+            attempt = run.status.start_time or run.status.completion_time
+            if attempt and of_job in jobs:
+                latest = max(found.last_attempt.get(of_job, 0), attempt.timestamp())
+                found.last_attempt[of_job] = latest
+    async for runs in pages(kube, restore.KIND, _Run, silence_s=SILENCE_S):
+        for run in runs:
+            _note_run(found, "restore", run)
+    async for checked in pages(kube, datasource.KIND, _Checked, silence_s=SILENCE_S):
+        _note_checks(found.datasource_up, {each.key: each.status.health for each in checked}, HEALTHY)
+    async for checked in pages(kube, storage_location.KIND, _Checked, silence_s=SILENCE_S):
+        _note_checks(found.storage_up, {each.key: each.status.phase for each in checked}, AVAILABLE)
+    return found
+
+
+def _note_job(found: Inventory, job: _Job) -> None:
+    status = job.status
+    if status.last_successful_time is not None:
+        found.last_success[job.key] = status.last_successful_time.timestamp()
+    if status.next_schedule_time is not None:
+        found.next_schedule[job.key] = status.next_schedule_time.timestamp()
+    if status.last_successful_size_bytes is not None:
+        found.size_bytes[job.key] = status.last_successful_size_bytes
+
+
+def _note_run(found: Inventory, operation: str, run: _Run) -> None:
+    found.executions[operation, run.status.phase] += 1
+
+
+def _note_checks(found: dict[Key, float], said: dict[Key, str | None], meaning: dict[str, bool]) -> None:
+    """What was checked; an object that was not yet is left out, it is neither up nor down."""
+    found.update({key: meaning[word] for key, word in said.items() if word in meaning})

@@ -1,0 +1,122 @@
+"""The manifest of a backup, version 1: written last beside the stored bytes, and the truth about them.
+
+It has all that a restore by hand needs, without DataGuardian and without a cluster.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+
+import msgspec
+
+from ..errors import BackupCorrupt, SpecInvalid
+
+VERSION = 1
+FILE_NAME = "manifest.json"
+SCHEMA_FILE_NAME = "schema.dump"
+
+# The suffix of the stored dump, and the program that reads it back.
+CODEC_SUFFIX: Mapping[str, str] = {"zstd": ".zst", "gzip": ".gz", "none": ""}
+CODEC_COMMAND: Mapping[str, str] = {"zstd": "zstd -dc", "gzip": "gzip -dc", "none": "cat"}
+
+
+class Segment(msgspec.Struct, frozen=True, kw_only=True):
+    """One stored object of the dump; segments are read one after the other."""
+
+    name: str
+    bytes: int
+    sha256: str
+
+
+class Table(msgspec.Struct, frozen=True, kw_only=True):
+    """One table of the source and its rows in the dump's snapshot."""
+
+    schema: str
+    name: str
+    rows: int
+
+
+class Fingerprint(msgspec.Struct, frozen=True, kw_only=True):
+    """What the source held, seen by the dump's own snapshot."""
+
+    tables: list[Table] = []
+    extensions: dict[str, str] = {}  # name → version
+
+
+class Manifest(msgspec.Struct, frozen=True, kw_only=True):
+    """One backup. Sizes in bytes, times RFC 3339 in UTC."""
+
+    version: int = VERSION
+    execution_id: str
+    execution_name: str
+    namespace: str
+    backup_job: str
+    backup_job_uid: str
+    engine: str
+    engine_version: str
+    database: str
+    server_identity: str  # e.g. PostgreSQL's system identifier; empty when the role may not read it
+    dump_arguments: list[str]  # without host, user and database
+    codec: str
+    level: int
+    segments: list[Segment]
+    checksum: str  # "sha256:…" of all segments, in order
+    dump_bytes: int
+    stored_bytes: int
+    schema_sidecar: Segment | None = None
+    started_at: str
+    completed_at: str
+    tools: dict[str, str]  # program → version
+    fingerprint: Fingerprint
+    restore_commands: list[str]
+
+
+def data_name(codec: str) -> str:
+    """The stored dump's file name, that of its first segment."""
+    return f"data.dump{CODEC_SUFFIX[codec]}"
+
+
+def segment_name(codec: str, index: int) -> str:
+    """The name of the segment: ``data.dump.zst`` for the first, then ``data.dump.zst.00001`` and so on.
+
+    Whether a second one follows is not known when the first one is named, and most dumps have none.
+    """
+    return f"{data_name(codec)}.{index:05d}" if index else data_name(codec)
+
+
+def restore_commands(codec: str, segments: list[Segment], database: str) -> list[str]:
+    """What to type in the folder of the stored files to check and restore them by hand."""
+    files = " ".join(segment.name for segment in segments)
+    target = shlex.quote(database)
+    load = f"pg_restore --single-transaction --exit-on-error --clean --if-exists --dbname={target}"
+    return [
+        "sha256sum -c <<< " + shlex.quote("\n".join(f"{segment.sha256}  {segment.name}" for segment in segments)),
+        f"cat {files} | {CODEC_COMMAND[codec]} | {load}",
+    ]
+
+
+def encode(manifest: Manifest) -> bytes:
+    """The manifest as indented JSON, for people too."""
+    return msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n"
+
+
+def decode(content: bytes) -> Manifest:
+    """The manifest. Raises BackupCorrupt when it cannot be read, SpecInvalid for an unknown version."""
+    try:
+        version = msgspec.json.decode(content, type=_Versioned).version
+        if version != VERSION:
+            raise SpecInvalid(
+                f"The manifest has version {version}; this release reads version {VERSION}.",
+                remedy="Restore with the release of DataGuardian that wrote it, or a newer one.",
+            )
+        return msgspec.json.decode(content, type=Manifest)
+    except msgspec.DecodeError as error:
+        raise BackupCorrupt(
+            f"The manifest cannot be read: {error}.",
+            remedy="Restore another backup, or another copy of this one.",
+        ) from error
+
+
+class _Versioned(msgspec.Struct):
+    version: int

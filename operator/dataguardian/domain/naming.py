@@ -1,0 +1,49 @@
+"""Names that DataGuardian makes: deterministic, so that doing something twice is doing it once."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Literal
+
+MANAGED_BY = "app.kubernetes.io/managed-by"
+PROGRAM = "dataguardian"
+OPERATION = "dataguardian.io/operation"
+OWNER_UID = "dataguardian.io/owner-uid"
+OWNER_NAME = "dataguardian.io/owner-name"
+DATASOURCE = "dataguardian.io/datasource"
+
+Operation = Literal["backup", "restore", "probe"]
+
+
+def slot_run_name(job: str, slot: datetime) -> str:
+    """The run object of a scheduled slot: the API server's 409 makes it run once."""
+    return f"{job}-{slot.astimezone(UTC):%Y%m%d%H%M}"
+
+
+def kubernetes_job_name(operation: Operation, run: str) -> str:
+    """The Kubernetes Job of a run; the operation parts a backup and a restore of the same name."""
+    return f"{operation}-{run}"
+
+
+def backup_folder(namespace: str, job: str, job_uid: str, execution_uid: str, started: datetime) -> str:
+    """Where a backup is stored below its location's prefix: validated names and UIDs only."""
+    return f"{namespace}/{job}-{job_uid[:8]}/{started.astimezone(UTC):%Y%m%dT%H%M%SZ}-{execution_uid[:8]}"
+
+
+def human_bytes(size: int) -> str:
+    """A size for people: ``273 MiB``."""
+    value = float(size)
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if value < 1024:
+            return f"{value:.0f} {unit}" if unit == "B" or value >= 10 else f"{value:.1f} {unit}"
+        value /= 1024
+    return f"{value:.1f} TiB"
+
+
+def human_seconds(seconds: float) -> str:
+    """A duration for people: ``1h2m3s``, as kubectl prints them."""
+    whole = max(0, round(seconds))
+    hours, minutes, rest = whole // 3600, whole % 3600 // 60, whole % 60
+    parts = [(hours, "h"), (minutes, "m"), (rest, "s")]
+    text = "".join(f"{value}{unit}" for value, unit in parts if value)
+    return text or "0s"

@@ -1,0 +1,103 @@
+"""How a Kubernetes Job ended, read from the Job and its pods."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from . import report as reports
+from .report import Failure, Report
+
+JSON = dict[str, Any]
+
+
+def finished(job: JSON) -> bool:
+    """Whether the Kubernetes Job has ended, either way."""
+    return _condition(job, "Complete") is not None or _condition(job, "Failed") is not None
+
+
+def outcome(job: JSON, pods: Sequence[JSON], *, step: str) -> Report:
+    """The result of a finished Kubernetes Job: the runner's own word, or what Kubernetes says of a runner that could
+    not leave one. ``step`` is the last step that is known."""
+    newest = max(pods, key=lambda pod: pod["metadata"]["creationTimestamp"], default=None)
+    report = _runner_report(newest) if newest else None
+    succeeded = _condition(job, "Complete") is not None
+    if report is not None and report.completed == succeeded:
+        return report
+    if report is not None and report.failure is not None:
+        return report
+    code, message, remedy = _killed(job, newest)
+    return Report(completed=False, failure=Failure(code=code, step=step, message=message, remedy=remedy))
+
+
+def waiting_reason(pod: JSON) -> str | None:
+    """Why a pod does not start, in Kubernetes' words; None when it does not wait for anything notable."""
+    for condition in pod.get("status", {}).get("conditions", []):
+        if condition["type"] == "PodScheduled" and condition["status"] == "False":
+            return f"{condition.get('reason')}: {condition.get('message')}"
+    for container in pod.get("status", {}).get("containerStatuses", []):
+        waiting = container["state"].get("waiting")
+        if waiting and waiting.get("reason") not in (None, "ContainerCreating", "PodInitializing"):
+            return f"{waiting['reason']}: {waiting.get('message', '')}"
+    return None
+
+
+def _condition(job: JSON, type: str) -> JSON | None:
+    for condition in job.get("status", {}).get("conditions", []):
+        if condition["type"] == type and condition["status"] == "True":
+            return dict(condition)
+    return None
+
+
+def _terminated(pod: JSON) -> JSON | None:
+    for container in pod.get("status", {}).get("containerStatuses", []):
+        if "terminated" in container["state"]:
+            return dict(container["state"]["terminated"])
+    return None
+
+
+def _runner_report(pod: JSON) -> Report | None:
+    terminated = _terminated(pod)
+    return reports.decode(terminated.get("message", "")) if terminated else None
+
+
+def _killed(job: JSON, pod: JSON | None) -> tuple[str, str, str]:
+    """Code, message and remedy of a run whose runner left no report."""
+    failed = _condition(job, "Failed") or {}
+    terminated = (_terminated(pod) if pod else None) or {}
+    waiting = waiting_reason(pod) if pod else None
+    if terminated.get("reason") == "OOMKilled":
+        return (
+            "out-of-memory",
+            "The runner used more memory than its limit.",
+            "Raise the memory limit in spec.runTemplate.resources.",
+        )
+    if pod and pod.get("status", {}).get("reason") == "Evicted":
+        return (
+            "evicted",
+            f"The pod was evicted: {pod['status'].get('message')}",
+            "Give the node room, and run again.",
+        )
+    if waiting:
+        return (
+            "not-started",
+            f"The pod could not start. {waiting}"[:1024],
+            "Cure what Kubernetes says, and run again.",
+        )
+    if failed.get("reason") == "DeadlineExceeded":
+        return (
+            "deadline-exceeded",
+            "The run took longer than spec.activeDeadlineSeconds.",
+            "Raise the deadline, or find what holds the run up in its log.",
+        )
+    if terminated:
+        return (
+            "runner-killed",
+            f"The runner ended with exit status {terminated.get('exitCode')} and left no report.",
+            "Run again; look at the node's events if it happens again.",
+        )
+    return (
+        "runner-lost",
+        f"The pod of the run is gone. {failed.get('message', '')}".strip(),
+        "Run again; look at the node's events if it happens again.",
+    )

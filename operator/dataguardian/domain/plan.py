@@ -1,0 +1,135 @@
+"""The plan of one run: what the operator tells the runner, as one JSON document without secrets.
+
+Secrets are named by the paths of the files that hold them inside the pod.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, TypeVar
+
+import msgspec
+
+from ..errors import ConfigInvalid
+
+GIB = 1024**3
+# S3 takes 10,000 parts an object; 8 MiB parts would end a stream at 78 GiB. Segments end before.
+SEGMENT_BYTES = 32 * GIB
+
+SECRETS_DIR = "/run/dataguardian/secrets"
+WORK_DIR = "/run/dataguardian/work"  # a small volume in memory: libpq reads a password file only if nobody else can
+VOLUMES_DIR = "/run/dataguardian/volumes"
+
+
+class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
+    """A database, and the files to log in with."""
+
+    datasource: str
+    engine: str
+    host: str
+    port: int
+    database: str
+    username_file: str
+    password_file: str
+    tls_mode: str
+    ca_file: str | None = None
+
+
+class S3Target(msgspec.Struct, frozen=True, kw_only=True, tag="s3", tag_field="kind"):
+    """A bucket."""
+
+    location: str
+    bucket: str
+    prefix: str = ""
+    endpoint: str | None = None
+    region: str
+    access_key_id_file: str
+    secret_access_key_file: str
+    ca_file: str | None = None
+
+
+class FilesystemTarget(msgspec.Struct, frozen=True, kw_only=True, tag="filesystem", tag_field="kind"):
+    """A folder of a mounted volume."""
+
+    location: str
+    root: str
+    prefix: str = ""
+
+
+Target = S3Target | FilesystemTarget
+
+
+class BackupPlan(msgspec.Struct, frozen=True, kw_only=True, tag="backup", tag_field="operation"):
+    """Dump one database to one or more targets."""
+
+    execution_id: str
+    execution_name: str
+    namespace: str
+    job_name: str
+    job_uid: str
+    folder: str  # below the target's prefix; see naming.backup_folder
+    source: Endpoint
+    targets: list[Target]
+    codec: str = "zstd"
+    level: int = 3
+    verification: Literal["ReadBack", "Size"] = "ReadBack"
+    schemas: list[str] = []
+    include_tables: list[str] = []
+    exclude_tables: list[str] = []
+    segment_bytes: int = SEGMENT_BYTES
+
+
+class RestorePlan(msgspec.Struct, frozen=True, kw_only=True, tag="restore", tag_field="operation"):
+    """Load one backup into one database."""
+
+    execution_id: str
+    execution_name: str
+    namespace: str
+    backup_execution_id: str
+    source: Target
+    manifest_key: str  # below the target's prefix
+    target: Endpoint
+    drop_existing: bool = False
+
+
+class DatasourceProbe(msgspec.Struct, frozen=True, kw_only=True, tag="probe-datasource", tag_field="operation"):
+    """Log in and ask for the version."""
+
+    source: Endpoint
+
+
+class StorageProbe(msgspec.Struct, frozen=True, kw_only=True, tag="probe-storage", tag_field="operation"):
+    """Write, read and delete a small object; only list when the location is read-only."""
+
+    target: Target
+    read_only: bool = False
+
+
+Plan = BackupPlan | RestorePlan | DatasourceProbe | StorageProbe
+PlanT = TypeVar("PlanT", bound=msgspec.Struct)
+
+
+def encode(plan: Plan) -> str:
+    """The plan as one line of JSON."""
+    return msgspec.json.encode(plan).decode()
+
+
+def decode(text: str, kind: type[PlanT]) -> PlanT:
+    """The plan of this kind. Raises ConfigInvalid when the text is not one."""
+    try:
+        return msgspec.json.decode(text, type=kind)
+    except msgspec.DecodeError as error:
+        raise _unreadable(error) from error
+
+
+def decode_probe(text: str) -> DatasourceProbe | StorageProbe:
+    """The plan of a probe. Raises ConfigInvalid when the text is not one."""
+    try:
+        return msgspec.json.decode(text, type=DatasourceProbe | StorageProbe)
+    except msgspec.DecodeError as error:
+        raise _unreadable(error) from error
+
+
+def _unreadable(error: msgspec.DecodeError) -> ConfigInvalid:
+    return ConfigInvalid(
+        f"The runner's plan cannot be read: {error}.", remedy="Run the operator and the runner from the same image."
+    )

@@ -1,0 +1,189 @@
+"""Objects → what one run needs: its plan, the secrets that become files, the volumes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ..resources.backup import BackupExecution, BackupJob
+from ..resources.datasource import Datasource
+from ..resources.restore import RestoreRequest
+from ..resources.storage_location import S3, StorageLocation
+from .naming import backup_folder
+from .plan import (
+    SECRETS_DIR,
+    VOLUMES_DIR,
+    BackupPlan,
+    DatasourceProbe,
+    Endpoint,
+    FilesystemTarget,
+    Plan,
+    RestorePlan,
+    S3Target,
+    StorageProbe,
+    Target,
+)
+
+
+@dataclass(frozen=True)
+class SecretFile:
+    """One key of a Secret as a file; the path is relative to SECRETS_DIR."""
+
+    secret: str
+    key: str
+    path: str
+
+    @property
+    def mounted(self) -> str:
+        """The absolute path inside the pod."""
+        return f"{SECRETS_DIR}/{self.path}"
+
+
+@dataclass(frozen=True)
+class Volume:
+    """A PersistentVolumeClaim and where it is mounted."""
+
+    claim: str
+    path: str
+    read_only: bool
+
+
+@dataclass(frozen=True)
+class Run:
+    """All that a runner's pod is made of beside the settings."""
+
+    plan: Plan
+    secret_files: tuple[SecretFile, ...]
+    volumes: tuple[Volume, ...] = ()
+
+
+def backup_run(
+    execution: BackupExecution,
+    job: BackupJob,
+    datasource: Datasource,
+    locations: Sequence[StorageLocation],
+) -> Run:
+    """The run of one backup. Its folder carries the execution's creation time, so that a retried pod finds it again."""
+    source, secrets = _endpoint(datasource)
+    targets, target_secrets, volumes = _targets(locations, read_only=False)
+    meta, spec = execution.metadata, job.spec
+    plan = BackupPlan(
+        execution_id=meta.uid,
+        execution_name=meta.name,
+        namespace=meta.namespace,
+        job_name=job.metadata.name,
+        job_uid=job.metadata.uid,
+        folder=backup_folder(meta.namespace, job.metadata.name, job.metadata.uid, meta.uid, meta.creation_timestamp),
+        source=source,
+        targets=targets,
+        codec=spec.compression.codec,
+        level=spec.compression.level,
+        verification=spec.verification,
+        schemas=spec.options.schemas,
+        include_tables=spec.options.include_tables,
+        exclude_tables=spec.options.exclude_tables,
+    )
+    return Run(plan, (*secrets, *target_secrets), volumes)
+
+
+def restore_run(
+    request: RestoreRequest,
+    backup: BackupExecution,
+    location: StorageLocation,
+    manifest_key: str,
+    target: Datasource,
+) -> Run:
+    """The run of one restore from one copy."""
+    endpoint, secrets = _endpoint(target)
+    targets, target_secrets, volumes = _targets([location], read_only=True)
+    plan = RestorePlan(
+        execution_id=request.metadata.uid,
+        execution_name=request.metadata.name,
+        namespace=request.metadata.namespace,
+        backup_execution_id=backup.metadata.uid,
+        source=targets[0],
+        manifest_key=manifest_key,
+        target=endpoint,
+        drop_existing=request.spec.drop_existing,
+    )
+    return Run(plan, (*secrets, *target_secrets), volumes)
+
+
+def datasource_probe(datasource: Datasource) -> Run:
+    """The check of a database."""
+    source, secrets = _endpoint(datasource)
+    return Run(DatasourceProbe(source=source), secrets)
+
+
+def storage_probe(location: StorageLocation) -> Run:
+    """The check of a storage location."""
+    read_only = location.spec.access_mode == "ReadOnly"
+    targets, secrets, volumes = _targets([location], read_only=read_only)
+    return Run(StorageProbe(target=targets[0], read_only=read_only), secrets, volumes)
+
+
+def _endpoint(datasource: Datasource) -> tuple[Endpoint, tuple[SecretFile, ...]]:
+    spec = datasource.spec
+    credentials = spec.credentials_secret_ref
+    username = SecretFile(credentials.name, credentials.username_key, "datasource/username")
+    password = SecretFile(credentials.name, credentials.password_key, "datasource/password")
+    secrets = [username, password]
+    ca_file = None
+    if spec.tls.ca_secret_ref:
+        ca = SecretFile(spec.tls.ca_secret_ref.name, spec.tls.ca_secret_ref.key, "datasource/ca.crt")
+        secrets.append(ca)
+        ca_file = ca.mounted
+    endpoint = Endpoint(
+        datasource=datasource.metadata.name,
+        engine=spec.engine,
+        host=spec.host,
+        port=spec.port,
+        database=spec.database,
+        username_file=username.mounted,
+        password_file=password.mounted,
+        tls_mode=spec.tls.mode,
+        ca_file=ca_file,
+    )
+    return endpoint, tuple(secrets)
+
+
+def _targets(
+    locations: Sequence[StorageLocation], *, read_only: bool
+) -> tuple[list[Target], tuple[SecretFile, ...], tuple[Volume, ...]]:
+    targets: list[Target] = []
+    secrets: list[SecretFile] = []
+    volumes: list[Volume] = []
+    for index, location in enumerate(locations):
+        if location.spec.s3:
+            target, files = _s3_target(location.metadata.name, location.spec.s3, f"storage-{index}")
+            targets.append(target)
+            secrets.extend(files)
+        elif location.spec.filesystem:
+            root = f"{VOLUMES_DIR}/storage-{index}"
+            filesystem = location.spec.filesystem
+            targets.append(FilesystemTarget(location=location.metadata.name, root=root, prefix=filesystem.path))
+            volumes.append(Volume(filesystem.claim_name, root, read_only))
+    return targets, tuple(secrets), tuple(volumes)
+
+
+def _s3_target(location: str, s3: S3, folder: str) -> tuple[S3Target, list[SecretFile]]:
+    credentials = s3.credentials_secret_ref
+    key_id = SecretFile(credentials.name, credentials.access_key_id_key, f"{folder}/access-key-id")
+    secret_key = SecretFile(credentials.name, credentials.secret_access_key_key, f"{folder}/secret-access-key")
+    secrets = [key_id, secret_key]
+    ca_file = None
+    if s3.ca_secret_ref:
+        ca = SecretFile(s3.ca_secret_ref.name, s3.ca_secret_ref.key, f"{folder}/ca.crt")
+        secrets.append(ca)
+        ca_file = ca.mounted
+    target = S3Target(
+        location=location,
+        bucket=s3.bucket,
+        prefix=s3.prefix,
+        endpoint=s3.endpoint,
+        region=s3.region,
+        access_key_id_file=key_id.mounted,
+        secret_access_key_file=secret_key.mounted,
+        ca_file=ca_file,
+    )
+    return target, secrets

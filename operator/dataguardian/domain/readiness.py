@@ -1,0 +1,104 @@
+"""What keeps a BackupJob from running well: references and schedule, judged from the objects."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from ..errors import SpecInvalid
+from ..resources.backup import BackupJob, BackupJobStatus
+from ..resources.common import Condition
+from ..resources.datasource import Datasource
+from ..resources.storage_location import StorageLocation
+from .conditions import READY, STALLED, with_condition
+from .schedule import next_slot
+
+
+@dataclass(frozen=True)
+class Obstacle:
+    """Why something cannot go on, as a condition says it: reason in CamelCase, message with the remedy."""
+
+    reason: str
+    message: str
+
+
+def datasource_missing(name: str) -> Obstacle:
+    """The named Datasource is not there."""
+    return Obstacle("DatasourceNotFound", f"Datasource {name!r} does not exist. Create it, or correct the reference.")
+
+
+def location_missing(name: str) -> Obstacle:
+    """The named StorageLocation is not there."""
+    return Obstacle(
+        "StorageLocationNotFound",
+        f"StorageLocation {name!r} does not exist. Create it, or correct the reference.",
+    )
+
+
+def missing_references(
+    job: BackupJob, datasource: Datasource | None, locations: Mapping[str, StorageLocation | None]
+) -> Obstacle | None:
+    """What a run of the job cannot start without."""
+    if datasource is None:
+        return datasource_missing(job.spec.datasource_ref.name)
+    for name, location in locations.items():
+        if location is None:
+            return location_missing(name)
+        if location.spec.access_mode == "ReadOnly":
+            return Obstacle(
+                "StorageLocationReadOnly",
+                f"StorageLocation {name!r} takes no new backups. Set its spec.accessMode to ReadWrite, "
+                "or name another location.",
+            )
+    return None
+
+
+def obstacle(
+    job: BackupJob,
+    datasource: Datasource | None,
+    locations: Mapping[str, StorageLocation | None],
+    *,
+    now: datetime,
+) -> Obstacle | None:
+    """The first thing that stands in the way of the job's next run; None when nothing is known."""
+    missing = missing_references(job, datasource, locations)
+    if missing or datasource is None:
+        return missing
+    if job.spec.schedule:
+        try:
+            next_slot(job.spec.schedule, job.spec.time_zone, now)
+        except SpecInvalid as error:
+            return Obstacle("ScheduleInvalid", str(error))
+    checked: list[Datasource | StorageLocation] = [datasource, *(found for found in locations.values() if found)]
+    return next((found for each in checked if (found := _unhealthy(each))), None)
+
+
+def job_status(
+    job: BackupJob, found: Obstacle | None, *, next_schedule: datetime | None, now: datetime
+) -> BackupJobStatus:
+    """The job's status with what stands in its way; Ready stays what the last finished run made it."""
+    conditions: Sequence[Condition] = job.status.conditions
+    if not any(condition.type == READY for condition in conditions):
+        conditions = with_condition(
+            conditions, READY, status="Unknown", reason="NoRunYet", message="No run has ended yet.", now=now
+        )
+    reason, message = (found.reason, found.message) if found else ("AsExpected", "Nothing stands in the way of a run.")
+    conditions = with_condition(
+        conditions, STALLED, status="True" if found else "False", reason=reason, message=message, now=now
+    )
+    return job.status.model_copy(
+        update={
+            "observed_generation": job.metadata.generation,
+            "conditions": conditions,
+            "next_schedule_time": next_schedule,
+        }
+    )
+
+
+def _unhealthy(checked: Datasource | StorageLocation) -> Obstacle | None:
+    kind = type(checked).__name__
+    for condition in checked.status.conditions:
+        if condition.type == READY and condition.status == "False":
+            return Obstacle(f"{kind}NotReady", f"{kind} {checked.metadata.name!r}: {condition.message}"[:1024])
+    return None

@@ -1,0 +1,136 @@
+"""How a run's status follows from what happened: the named moves between phases."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, TypeVar
+
+from ..resources.backup import BackupExecutionStatus, Copy
+from ..resources.execution import Progress, RunError, RunStatus
+from ..resources.restore import RestoreRequestStatus
+from .conditions import READY, RECONCILING, STALLED, ConditionStatus, reason_of, with_condition
+from .executions import TERMINAL, as_state, may_become
+from .naming import human_bytes, human_seconds
+from .report import Report
+
+StatusT = TypeVar("StatusT", bound=RunStatus)
+
+
+def is_terminal(status: RunStatus) -> bool:
+    """Whether the run has ended; its phase never changes again."""
+    return as_state(status.phase) in TERMINAL
+
+
+def accepted(status: StatusT, *, uid: str, generation: int, datasource: str | None, now: datetime) -> StatusT | None:
+    """Queued, from nothing."""
+    if status.phase is not None:
+        return None
+    return _moved(
+        status,
+        phase="Queued",
+        execution_id=uid,
+        observed_generation=generation,
+        datasource=datasource,
+        queued_time=now,
+        conditions=_conditions(status, "False", "Queued", "The run waits for its turn.", now, busy=True),
+    )
+
+
+def waiting(status: StatusT, *, reason: str, message: str, now: datetime) -> StatusT | None:
+    """Still Queued, with what it waits for."""
+    if status.phase != "Queued":
+        return None
+    return _moved(status, conditions=_conditions(status, "False", reason, message, now, busy=True))
+
+
+def started(status: StatusT, *, datasource: str, now: datetime) -> StatusT | None:
+    """Running, from Queued."""
+    if not may_become(as_state(status.phase), "running"):
+        return None
+    return _moved(
+        status,
+        phase="Running",
+        datasource=datasource,
+        start_time=now,
+        conditions=_conditions(status, "False", "Running", "The run is being done.", now, busy=True),
+    )
+
+
+def progressed(status: StatusT, *, step: str, bytes: int) -> StatusT | None:
+    """Further on, while Running."""
+    if status.phase != "Running":
+        return None
+    return _moved(status, progress=Progress(step=step, bytes=bytes))
+
+
+def ended(status: StatusT, report: Report, *, now: datetime) -> StatusT | None:
+    """Completed or Failed, with the result; a run that ended before keeps what it has."""
+    if is_terminal(status):
+        return None
+    start = status.start_time or status.queued_time or now
+    common: dict[str, Any] = {
+        "completion_time": now,
+        "duration": human_seconds((now - start).total_seconds()),
+        "progress": None,
+    }
+    if report.failure is None:
+        conditions = _conditions(status, "True", "Completed", "The run is completed.", now, busy=False)
+        return _moved(status, phase="Completed", conditions=conditions, **common, **_result(status, report))
+    failure = report.failure
+    message = f"{failure.message} {failure.remedy}"
+    cancelled = failure.code == "cancelled"
+    return _moved(
+        status,
+        phase="Cancelled" if cancelled else "Failed",
+        error=RunError(code=failure.code, step=failure.step, message=failure.message, remedy=failure.remedy),
+        conditions=_conditions(status, "False", reason_of(failure.code), message, now, busy=False),
+        **common,
+    )
+
+
+def _result(status: RunStatus, report: Report) -> dict[str, Any]:
+    match status:
+        case BackupExecutionStatus():
+            return {
+                "dump_bytes": report.dump_bytes,
+                "stored_bytes": report.stored_bytes,
+                "stored_size": human_bytes(report.stored_bytes or 0),
+                "checksum": report.checksum,
+                "engine_version": report.engine_version,
+                "copies": [
+                    Copy(
+                        location=copy.location,
+                        key=copy.key,
+                        state="Stored" if copy.stored else "Failed",
+                        reason=copy.reason,
+                    )
+                    for copy in report.copies
+                ],
+            }
+        case RestoreRequestStatus():
+            return {
+                "dump_bytes": report.dump_bytes,
+                "stored_bytes": report.stored_bytes,
+                "tables": report.tables,
+                "rows": report.rows,
+            }
+    return {}
+
+
+def _conditions(
+    status: RunStatus, ready: ConditionStatus, reason: str, message: str, now: datetime, *, busy: bool
+) -> list[Any]:
+    stalled = ready == "False" and not busy
+    wanted: dict[str, ConditionStatus] = {
+        READY: ready,
+        RECONCILING: "True" if busy else "False",
+        STALLED: "True" if stalled else "False",
+    }
+    conditions = status.conditions
+    for name, value in wanted.items():
+        conditions = with_condition(conditions, name, status=value, reason=reason, message=message, now=now)
+    return conditions
+
+
+def _moved(status: StatusT, **changes: Any) -> StatusT:
+    return status.model_copy(update=changes)

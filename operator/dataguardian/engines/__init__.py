@@ -1,0 +1,80 @@
+"""Engines: what to run for each kind of database, and what its tools' answers mean. They run nothing themselves.
+
+To add one: one file, one entry in ``ENGINES``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from ..domain.manifest import Table
+from ..domain.plan import BackupPlan
+from ..errors import DataGuardianError, EngineFailed
+from .command import Command, Login
+from .postgresql import PostgreSQL
+from .source import Contents, Source, TargetState
+
+
+class Engine(Protocol):
+    """One kind of database. ``major`` is the major version of the client programs to use."""
+
+    def password_file(self, password: str) -> str:
+        """The content of the file through which the client programs learn the password."""
+
+    def client(self, server_major: int, *, at_least: int = 0) -> int:
+        """The major of the oldest client that serves this server. Raises ConfigInvalid when there is none."""
+
+    def session(self, login: Login) -> Command:
+        """An SQL client that reads statements from stdin and answers with JSON lines."""
+
+    def describe_source(self) -> str:
+        """Statements that pin a snapshot and describe the source; ``source`` reads the answer."""
+
+    def source(self, lines: Sequence[str]) -> Source:
+        """What ``describe_source`` answered."""
+
+    def describe_target(self) -> str:
+        """Statements that describe a target; ``target`` reads the answer."""
+
+    def target(self, lines: Sequence[str]) -> TargetState:
+        """What ``describe_target`` answered."""
+
+    def count_rows(self, tables: Sequence[int]) -> str:
+        """Statements that count the rows of the tables with these ids, as the snapshot sees them."""
+
+    def count_rows_by_name(self, tables: Sequence[Table]) -> str:
+        """Statements that count the rows of those of these tables that exist."""
+
+    def counted(self, lines: Sequence[str]) -> list[Table]:
+        """What either of these statements answered; a table that could not be counted is not in it."""
+
+    def dump_arguments(self, plan: BackupPlan) -> list[str]:
+        """How the dump is made, without host, user, database and snapshot."""
+
+    def dump(self, login: Login, major: int, snapshot: str, plan: BackupPlan) -> Command:
+        """Write the database, uncompressed, as this snapshot sees it, to stdout."""
+
+    def dump_schema(self, login: Login, major: int, snapshot: str, plan: BackupPlan) -> Command:
+        """Write the same dump without data to stdout."""
+
+    def list_contents(self, major: int) -> Command:
+        """Read the head of a dump from stdin and list what is in it."""
+
+    def contents(self, listing: str) -> Contents:
+        """What ``list_contents`` printed."""
+
+    def load(self, login: Login, major: int, *, drop_existing: bool) -> Command:
+        """Read a dump from stdin; the target changes as a whole at its end, or not at all."""
+
+    def failure(self, said: str, login: Login, otherwise: type[EngineFailed] | None) -> DataGuardianError:
+        """What a program meant by what it printed to stderr.
+
+        ``otherwise`` is the error for a failure in the middle of the work; without it, nothing but a
+        login was under way.
+        """
+
+
+ENGINES: Mapping[str, Engine] = {"postgresql": PostgreSQL()}
+
+__all__ = ["ENGINES", "Command", "Contents", "Engine", "Login", "Source", "TargetState"]

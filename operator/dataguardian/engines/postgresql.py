@@ -1,0 +1,154 @@
+"""PostgreSQL through ``psql``, ``pg_dump`` and ``pg_restore``."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+from ..domain.manifest import Table
+from ..domain.plan import BackupPlan
+from ..errors import ConfigInvalid, DataGuardianError, EngineFailed
+from . import postgresql_errors, postgresql_queries
+from .command import Command, Login
+from .source import Contents, Source, TargetState
+
+PROGRAMS = Path("/usr/lib/postgresql")
+CONNECT_SECONDS = 10
+# A dump waits no longer for a lock: behind its own wait, every other session of that table would wait too.
+LOCK_SECONDS = 60
+_LISTED = re.compile(r"^\d+; 0 (\d+) TABLE DATA ", re.MULTILINE)
+_DUMPED_BY = re.compile(r"^; +Dumped by pg_dump version: (\S+)", re.MULTILINE)
+
+
+class PostgreSQL:
+    """PostgreSQL, all majors that have a client in the image."""
+
+    def password_file(self, password: str) -> str:
+        escaped = password.replace("\\", "\\\\").replace(":", "\\:")
+        return f"*:*:*:*:{escaped}\n"
+
+    def client(self, server_major: int, *, at_least: int = 0) -> int:
+        installed = sorted(int(path.parent.parent.name) for path in PROGRAMS.glob("[0-9]*/bin/pg_dump"))
+        for major in installed:
+            if major >= max(server_major, at_least):
+                return major
+        raise ConfigInvalid(
+            f"PostgreSQL {max(server_major, at_least)} needs a client of its major or a newer one; "
+            f"this image has {', '.join(map(str, installed)) or 'none'}.",
+            remedy="Use an image of DataGuardian that has the newer client.",
+        )
+
+    def session(self, login: Login) -> Command:
+        newest = _program(self._newest(), "psql")
+        options = ("--no-psqlrc", "--no-password", "--quiet", "--no-align", "--tuples-only", "--set=ON_ERROR_STOP=1")
+        return Command((newest, *options), {**_environment(login), "PGCLIENTENCODING": "UTF8"})
+
+    def describe_source(self) -> str:
+        return postgresql_queries.SOURCE
+
+    def source(self, lines: Sequence[str]) -> Source:
+        identity = msgspec.json.decode(lines[1], type=str) if len(lines) > 1 else ""
+        return msgspec.structs.replace(msgspec.json.decode(lines[0], type=Source), identity=identity)
+
+    def describe_target(self) -> str:
+        return postgresql_queries.TARGET
+
+    def target(self, lines: Sequence[str]) -> TargetState:
+        return msgspec.json.decode(lines[0], type=TargetState)
+
+    def count_rows(self, tables: Sequence[int]) -> str:
+        return postgresql_queries.counts(tables)
+
+    def count_rows_by_name(self, tables: Sequence[Table]) -> str:
+        return postgresql_queries.counts_by_name(tables)
+
+    def counted(self, lines: Sequence[str]) -> list[Table]:
+        return [
+            Table(schema=schema, name=name, rows=rows)
+            for schema, name, rows in (msgspec.json.decode(line, type=tuple[str, str, int]) for line in lines)
+        ]
+
+    def dump(self, login: Login, major: int, snapshot: str, plan: BackupPlan) -> Command:
+        argv = (_program(major, "pg_dump"), *dump_arguments(plan), f"--snapshot={snapshot}")
+        return Command(argv, _environment(login))
+
+    def dump_schema(self, login: Login, major: int, snapshot: str, plan: BackupPlan) -> Command:
+        argv = (_program(major, "pg_dump"), *dump_arguments(plan), f"--snapshot={snapshot}", "--schema-only")
+        return Command(argv, _environment(login))
+
+    def list_contents(self, major: int) -> Command:
+        return Command((_program(major, "pg_restore"), "--list"), _locale())
+
+    def contents(self, listing: str) -> Contents:
+        dumped_by = _DUMPED_BY.search(listing)
+        return Contents(
+            tables=[int(oid) for oid in _LISTED.findall(listing)], tool_version=dumped_by[1] if dumped_by else ""
+        )
+
+    def load(self, login: Login, major: int, *, drop_existing: bool) -> Command:
+        clean = ("--clean", "--if-exists") if drop_existing else ()
+        # As a bare name, a database called "host=elsewhere" would be read as where to connect to.
+        target = f"--dbname=dbname={quoted(login.endpoint.database)}"
+        argv = (_program(major, "pg_restore"), "--no-password", "--single-transaction", "--exit-on-error", *clean)
+        return Command((*argv, target), _environment(login))
+
+    def failure(self, said: str, login: Login, otherwise: type[EngineFailed] | None) -> DataGuardianError:
+        return postgresql_errors.failure(said, login, otherwise)
+
+    def dump_arguments(self, plan: BackupPlan) -> list[str]:
+        return dump_arguments(plan)
+
+    def _newest(self) -> int:
+        installed = [int(path.parent.parent.name) for path in PROGRAMS.glob("[0-9]*/bin/psql")]
+        if not installed:
+            raise ConfigInvalid("This image has no PostgreSQL client.", remedy="Use an image of DataGuardian.")
+        return max(installed)
+
+
+def dump_arguments(plan: BackupPlan) -> list[str]:
+    """What pg_dump is told beside where to connect to and which snapshot to see."""
+    return [
+        "--format=custom",
+        "--compress=0",
+        "--no-password",
+        f"--lock-wait-timeout={LOCK_SECONDS}s",
+        *(f"--schema={pattern}" for pattern in plan.schemas),
+        *(f"--table={pattern}" for pattern in plan.include_tables),
+        *(f"--exclude-table={pattern}" for pattern in plan.exclude_tables),
+    ]
+
+
+def quoted(value: str) -> str:
+    """A value of a libpq connection string."""
+    escaped = value.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"
+
+
+def _program(major: int, name: str) -> str:
+    return str(PROGRAMS / str(major) / "bin" / name)
+
+
+def _locale() -> dict[str, str]:
+    # Messages are parsed, so they must be in English; LANG keeps names in UTF-8.
+    return {"PATH": os.defpath, "LANG": "C.UTF-8", "LC_MESSAGES": "C"}
+
+
+def _environment(login: Login) -> dict[str, str]:
+    endpoint = login.endpoint
+    authority = {"PGSSLROOTCERT": endpoint.ca_file} if endpoint.ca_file else {}
+    return {
+        **_locale(),
+        **authority,
+        "PGHOST": endpoint.host,
+        "PGPORT": str(endpoint.port),
+        "PGDATABASE": endpoint.database,
+        "PGUSER": login.username,
+        "PGPASSFILE": login.password_file,
+        "PGSSLMODE": endpoint.tls_mode,
+        "PGCONNECT_TIMEOUT": str(CONNECT_SECONDS),
+        "PGAPPNAME": "dataguardian",
+    }

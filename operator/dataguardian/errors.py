@@ -1,0 +1,146 @@
+"""Every failure that DataGuardian reports on purpose; anything else is a bug and keeps its traceback.
+
+    DataGuardianError
+    ├── SpecInvalid            64   what was asked for cannot be done as written
+    │   └── TargetNotEmpty     64   a restore would mix with what is in the target
+    ├── BackupCorrupt          65   the stored bytes are not the bytes that were stored
+    ├── NotFound               66   a Secret, database, bucket, volume or backup that is named does not exist
+    ├── EngineFailed           70   the database's own tool failed
+    │   ├── DumpFailed         70
+    │   └── LoadFailed         70
+    ├── Unavailable            75   worth another try
+    │   ├── StorageUnavailable
+    │   │   └── StorageFull
+    │   ├── DatabaseUnavailable
+    │   ├── HistoryUnavailable      our Postgres: backups go on, rows are written later
+    │   └── QueueUnavailable        our Redis: backups go on, the sweep finds what waits
+    ├── PermissionRefused      77   credentials or rights
+    ├── ConfigInvalid          78   DataGuardian itself is set up wrongly
+    └── Cancelled             143   somebody asked for the end (SIGTERM)
+
+Exit statuses follow sysexits.h. They are an interface: a Kubernetes Job's ``podFailurePolicy`` reads them.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class DataGuardianError(Exception):
+    """A failure with a remedy: ``what`` happened, and what the reader can do about it."""
+
+    code: ClassVar[str] = "internal"
+    exit_status: ClassVar[int] = 70
+    retryable: ClassVar[bool] = False
+
+    def __init__(self, what: str, *, remedy: str) -> None:
+        super().__init__(what)
+        self.what = what
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        return f"{self.what} {self.remedy}"
+
+
+class SpecInvalid(DataGuardianError):
+    """A field asks for something that cannot be done as written."""
+
+    code, exit_status = "spec-invalid", 64
+
+
+class TargetNotEmpty(SpecInvalid):
+    """A restore would mix its tables with those already in the target."""
+
+    code = "target-not-empty"
+
+
+class BackupCorrupt(DataGuardianError):
+    """Stored bytes differ from the bytes that were stored."""
+
+    code, exit_status = "backup-corrupt", 65
+
+
+class NotFound(DataGuardianError):
+    """Something that is named does not exist."""
+
+    code, exit_status = "not-found", 66
+
+
+class EngineFailed(DataGuardianError):
+    """A database tool ended with an error."""
+
+    code, exit_status = "engine-failed", 70
+
+
+class DumpFailed(EngineFailed):
+    """The dump ended before all data was read."""
+
+    code = "dump-failed"
+
+
+class LoadFailed(EngineFailed):
+    """The load ended before all data was written; the target is as it was."""
+
+    code = "load-failed"
+
+
+class Unavailable(DataGuardianError):
+    """A service did not answer; another try may work."""
+
+    code, exit_status, retryable = "unavailable", 75, True
+
+
+class StorageUnavailable(Unavailable):
+    """A storage location did not answer, or is full."""
+
+    code = "storage-unavailable"
+
+
+class StorageFull(StorageUnavailable):
+    """A storage location has no room left."""
+
+    code = "storage-full"
+
+
+class DatabaseUnavailable(Unavailable):
+    """A database server did not answer."""
+
+    code = "database-unavailable"
+
+
+class HistoryUnavailable(Unavailable):
+    """The history database did not answer in time; what was to be recorded is recorded later."""
+
+    code = "history-unavailable"
+
+
+class QueueUnavailable(Unavailable):
+    """The queue server did not answer in time; what waits is found in the run objects."""
+
+    code = "queue-unavailable"
+
+
+class PermissionRefused(DataGuardianError):
+    """Credentials were refused, or lack a right."""
+
+    code, exit_status = "permission-refused", 77
+
+
+class ConfigInvalid(DataGuardianError):
+    """DataGuardian's own settings are wrong."""
+
+    code, exit_status = "config-invalid", 78
+
+
+class Cancelled(DataGuardianError):
+    """The run was asked to end."""
+
+    code, exit_status = "cancelled", 143
+
+
+def every_error() -> list[type[DataGuardianError]]:
+    """All classes of the tree above, parents before children."""
+    found: list[type[DataGuardianError]] = [DataGuardianError]
+    for error in found:
+        found.extend(error.__subclasses__())
+    return found

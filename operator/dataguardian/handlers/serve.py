@@ -1,0 +1,93 @@
+"""The operator's process: Kopf, and the workers beside it, until SIGTERM."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Coroutine
+from functools import partial
+from typing import Any, cast
+
+import kopf
+
+from .. import settings
+from ..history import History
+from ..kube.client import Kubernetes, connect
+from ..queue import Queue
+from ..workers import dispatcher, health, recorder, watcher
+from ..workers.catalog import Catalog
+from ..workers.context import Context
+from ..workers.loop import forever
+from ..workers.operations import RUN_KINDS
+from ..workers.scheduler import Scheduler
+from .triggers import register
+
+LIVENESS = "http://0.0.0.0:8081/healthz"
+RECORD_EVERY_S = 2.0
+
+
+def serve(env: settings.Environment) -> None:
+    """Run until SIGTERM or SIGINT; a worker that dies ends the process, so that it starts again."""
+    asyncio.run(_serve(env))
+
+
+async def _serve(env: settings.Environment) -> None:
+    for chatty in ("kopf", "aiohttp.access"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
+    async with (
+        connect() as api,
+        History(settings.postgres(env)) as history,
+        Queue(settings.redis(env)) as queue,
+    ):
+        kube = Kubernetes(api)
+        context = Context(kube=kube, queue=queue, history=history, runner=settings.runner(env), catalog=Catalog(kube))
+        scheduler = Scheduler(context)
+        registry = kopf.OperatorRegistry()
+        _configure(registry)
+        register(registry, context, scheduler)
+        operator = kopf.operator(
+            registry=registry,
+            clusterwide=True,
+            standalone=True,
+            liveness_endpoint=LIVENESS,
+            # Kopf would ask for the user's name, which a numeric user in a container does not have.
+            identity=cast(Any, "dataguardian"),
+        )
+        await _until_first_ends([operator, *_workers(context, scheduler)])
+
+
+def _workers(context: Context, scheduler: Scheduler) -> list[Coroutine[Any, Any, None]]:
+    return [
+        scheduler.run(),
+        watcher.watch_jobs(context),
+        watcher.watch_pods(context),
+        forever("sweep", partial(dispatcher.sweep, context), every_s=dispatcher.SWEEP_S),
+        forever("recorder", partial(recorder.record_all, context), every_s=RECORD_EVERY_S),
+        forever("health", partial(health.check_all, context), every_s=health.TICK_S),
+        *(dispatcher.work(context, run_kind) for run_kind in RUN_KINDS.values()),
+    ]
+
+
+async def _until_first_ends(parts: list[Coroutine[Any, Any, None]]) -> None:
+    tasks = [asyncio.ensure_future(part) for part in parts]
+    done, others = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    for task in others:
+        task.cancel()
+    await asyncio.gather(*others, return_exceptions=True)
+    for task in done:
+        task.result()
+
+
+def _configure(registry: kopf.OperatorRegistry) -> None:
+    @kopf.on.startup(registry=registry)
+    def configure(settings: kopf.OperatorSettings, **_: Any) -> None:
+        settings.posting.enabled = False
+        settings.scanning.disabled = True
+        settings.watching.server_timeout = 300
+        settings.queueing.worker_limit = 32
+
+    # Kopf would read the same files through a second client library when left to itself.
+    kopf.on.login(registry=registry, id="service-account", errors=kopf.ErrorsMode.IGNORED)(
+        kopf.login_with_service_account
+    )
+    kopf.on.login(registry=registry, id="kubeconfig", errors=kopf.ErrorsMode.IGNORED)(kopf.login_with_kubeconfig)

@@ -1,0 +1,1 @@
+"""Kubernetes: schemas, objects and the calls that are made of the API server."""

@@ -1,0 +1,238 @@
+"""The calls that DataGuardian makes of the API server: JSON in, JSON out.
+
+``kubernetes.aio`` does the connection (TLS, tokens and their renewal). Its typed models are passed by: they take
+several times the memory of the objects, and custom resources have models of their own here.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+from urllib.parse import urlencode
+
+import aiohttp
+from kubernetes.aio import client, config
+
+from ..errors import ConfigInvalid, PermissionRefused, Unavailable
+from ..resources.common import GROUP, VERSION, Kind
+
+JSON = dict[str, Any]
+CALL_TIMEOUT_S = 30.0
+PAGE = 500
+# The server ends a watch after this many seconds; silence for longer means that the connection is dead.
+WATCH_SECONDS = 240
+MERGE_PATCH = "application/merge-patch+json"
+
+
+class KubernetesUnavailable(Unavailable):
+    """The API server did not answer."""
+
+    code = "kubernetes-unavailable"
+
+
+class ApiRefused(PermissionRefused):
+    """The API server refused a request: missing rights, or an object that policy or quota does not allow."""
+
+    code = "kubernetes-refused"
+
+
+class Absent(Exception):
+    """404: the object does not exist."""
+
+
+class Conflict(Exception):
+    """409: the object exists already, or has changed since it was read."""
+
+
+class Expired(Exception):
+    """410: a watch must start again from a new list."""
+
+
+@asynccontextmanager
+async def connect() -> AsyncIterator[client.ApiClient]:
+    """A connection with the pod's own token, or with KUBECONFIG outside a cluster."""
+    configuration = client.Configuration()
+    try:
+        config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
+    except config.ConfigException:
+        try:
+            await config.load_kube_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
+        except config.ConfigException as error:
+            raise ConfigInvalid(
+                f"No Kubernetes to talk to: {error}.", remedy="Run in a cluster, or set KUBECONFIG."
+            ) from error
+    async with client.ApiClient(configuration) as api:
+        yield api
+
+
+def objects_path(kind: Kind[Any], namespace: str | None = None, name: str | None = None) -> str:
+    """The path of a kind's objects, in all namespaces when none is named."""
+    return _path(f"/apis/{GROUP}/{VERSION}", kind.plural, namespace, name)
+
+
+def jobs_path(namespace: str | None = None, name: str | None = None) -> str:
+    """The path of Kubernetes Jobs."""
+    return _path("/apis/batch/v1", "jobs", namespace, name)
+
+
+def pods_path(namespace: str | None = None, name: str | None = None) -> str:
+    """The path of pods."""
+    return _path("/api/v1", "pods", namespace, name)
+
+
+def _path(base: str, plural: str, namespace: str | None, name: str | None) -> str:
+    scope = f"/namespaces/{namespace}" if namespace else ""
+    return f"{base}{scope}/{plural}" + (f"/{name}" if name else "")
+
+
+class Kubernetes:
+    """The API server. Every call may raise KubernetesUnavailable, ApiRefused, Absent or Conflict."""
+
+    def __init__(self, api: client.ApiClient) -> None:
+        self._api = api
+
+    async def get(self, path: str) -> JSON:
+        """One object."""
+        return await self._call("GET", path)
+
+    async def create(self, path: str, body: JSON) -> JSON:
+        """Create an object below a path of objects."""
+        return await self._call("POST", path, body=body)
+
+    async def patch(self, path: str, body: JSON) -> JSON:
+        """Merge fields into an object; a ``metadata.resourceVersion`` in it makes the change conditional."""
+        return await self._call("PATCH", path, body=body, content_type=MERGE_PATCH)
+
+    async def delete(self, path: str) -> None:
+        """Delete an object and what it owns; an absent one is no error."""
+        try:
+            await self._call("DELETE", path, body={"propagationPolicy": "Background"})
+        except Absent:
+            return
+
+    async def list(self, path: str, *, label_selector: str = "") -> tuple[list[JSON], str]:
+        """All objects, page by page, and the resource version to watch from."""
+        items: list[JSON] = []
+        query: dict[str, Any] = {"limit": PAGE, "labelSelector": label_selector}
+        while True:
+            page = await self._call("GET", path, query=query)
+            items.extend(page["items"])
+            query["continue"] = page["metadata"].get("continue", "")
+            if not query["continue"]:
+                return items, page["metadata"]["resourceVersion"]
+
+    async def watch(self, path: str, *, version: str, label_selector: str = "") -> AsyncIterator[JSON]:
+        """Changes since the version as ``{"type", "object"}``, until the server ends the watch. Raises Expired."""
+        query = {
+            "watch": "true",
+            "resourceVersion": version,
+            "labelSelector": label_selector,
+            "allowWatchBookmarks": "true",
+            "timeoutSeconds": WATCH_SECONDS,
+        }
+        async for line in self.lines(path, query, silence_s=WATCH_SECONDS + 30):
+            event = json.loads(line)
+            if event["type"] == "ERROR":
+                if event["object"].get("code") == 410:
+                    raise Expired
+                raise KubernetesUnavailable(
+                    f"The watch of {path} ended: {event['object'].get('message')}.",
+                    remedy="It starts again by itself.",
+                )
+            yield event
+
+    async def lines(self, path: str, query: Mapping[str, Any], *, silence_s: float) -> AsyncIterator[bytes]:
+        """The lines of an answer as they arrive; silence for longer ends it with KubernetesUnavailable."""
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=CALL_TIMEOUT_S, sock_read=silence_s)
+        response = await self._send("GET", path, query=query, limit=timeout)
+        buffer = b""
+        try:
+            async for chunk in response.content.iter_any():
+                *whole, buffer = (buffer + chunk).split(b"\n")
+                for line in whole:
+                    yield line
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise _unavailable(path, error) from error
+        finally:
+            response.close()
+        if buffer:
+            yield buffer
+
+    async def _call(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, Any] | None = None,
+        body: JSON | None = None,
+        content_type: str = "application/json",
+    ) -> JSON:
+        response = await self._send(
+            method, path, query=query, body=body, content_type=content_type, limit=CALL_TIMEOUT_S
+        )
+        try:
+            answer: JSON = json.loads(await response.read())
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise _unavailable(path, error) from error
+        return answer
+
+    async def _send(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, Any] | None = None,
+        body: JSON | None = None,
+        content_type: str = "application/json",
+        limit: float | aiohttp.ClientTimeout,
+    ) -> aiohttp.ClientResponse:
+        url = path + (f"?{urlencode(query)}" if query else "")
+        try:
+            request = await self._api.param_serialize(
+                method,
+                url,
+                header_params={"Content-Type": content_type, "Accept": "application/json, */*"},
+                body=body,
+                auth_settings=["BearerToken"],
+            )
+            answer = await self._api.call_api(*request, _request_timeout=limit)
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise _unavailable(path, error) from error
+        response: aiohttp.ClientResponse = answer.response
+        if response.status >= 400:
+            await _refuse(path, response)
+        return response
+
+
+def _unavailable(path: str, error: Exception) -> KubernetesUnavailable:
+    return KubernetesUnavailable(
+        f"The API server did not answer for {path}: {error or type(error).__name__}.",
+        remedy="It is tried again; look at the API server if it lasts.",
+    )
+
+
+async def _refuse(path: str, response: aiohttp.ClientResponse) -> None:
+    """Raise what the status means."""
+    try:
+        message = (await response.json(content_type=None)).get("message", "")
+    except (ValueError, aiohttp.ClientError):
+        message = ""
+    message = message[:1000] or f"{response.status} {response.reason}"
+    match response.status:
+        case 404:
+            raise Absent(message)
+        case 409:
+            raise Conflict(message)
+        case 410:
+            raise Expired(message)
+        case 429 | 500 | 502 | 503 | 504:
+            raise KubernetesUnavailable(
+                f"The API server answered {response.status} for {path}: {message}.",
+                remedy="It is tried again.",
+            )
+    raise ApiRefused(
+        f"The API server refused {path}: {message}.",
+        remedy="Check the operator's ClusterRole, the namespace's quota and its Pod Security level.",
+    )

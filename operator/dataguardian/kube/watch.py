@@ -1,0 +1,38 @@
+"""A level-based look at a set of objects: list, then follow the changes, for ever."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+
+from ..errors import DataGuardianError
+from .client import JSON, Expired, Kubernetes
+
+log = logging.getLogger(__name__)
+RETRY_S = 2.0
+
+Seen = Callable[[str, JSON], Awaitable[None]]
+
+
+async def follow(kube: Kubernetes, path: str, *, label_selector: str, seen: Seen) -> None:
+    """Call ``seen(type, object)`` for each object now and at each change; never returns.
+
+    Types are those of a watch: ADDED, MODIFIED, DELETED. After a lost connection everything is listed again, so that
+    nothing depends on having seen an earlier event.
+    """
+    while True:
+        try:
+            items, version = await kube.list(path, label_selector=label_selector)
+            for item in items:
+                await seen("ADDED", item)
+            while True:
+                async for event in kube.watch(path, version=version, label_selector=label_selector):
+                    version = event["object"]["metadata"]["resourceVersion"]
+                    if event["type"] != "BOOKMARK":
+                        await seen(event["type"], event["object"])
+        except Expired:
+            continue
+        except DataGuardianError as error:
+            log.warning("Watch lost: %s", error.what, extra={"action": "watch_lost", "path": path})
+            await asyncio.sleep(RETRY_S)

@@ -1,0 +1,200 @@
+"""The queues of runs that wait to start: Redis Streams with one consumer group.
+
+Entries are hints. What waits is written in the run objects, so that a queue may lose everything (the sweep fills it
+again) and may say something twice (a run is started once, whoever asks).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any, Self, TypeVar
+
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.credentials import CredentialProvider
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import RedisError, ResponseError
+
+from .errors import QueueUnavailable
+from .settings import RedisSettings, read_secret
+
+__all__ = ["QUEUES", "Entry", "Queue", "QueueUnavailable"]
+
+log = logging.getLogger(__name__)
+
+QUEUES = ("backup-queue", "restore-queue")
+GROUP = "workers"
+# One name for all: only the holder of the lease takes, and dead entries are known by their age. Names of pods would
+# stay in the group for ever.
+CONSUMER = "operator"
+ANSWER_S = 4.0
+MAX_BLOCK_MS = 2000
+ABANDONED_MS = 60_000
+_PAGE = 1000
+
+Answer = TypeVar("Answer")
+# What Redis calls an entry: its id and its fields; the fields are None when somebody deleted it behind our back.
+RawEntry = tuple[str, dict[str, str] | None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """One run object that waits to start."""
+
+    execution_id: str
+    namespace: str
+    name: str
+    receipt: str = field(default="", compare=False)  # Redis' id of an entry that was taken
+
+
+class Queue:
+    """The queues, by name. Every call answers within some seconds or raises QueueUnavailable."""
+
+    def __init__(self, settings: RedisSettings) -> None:
+        self._where = f"{settings.host}:{settings.port}"
+        self._away_since: float | None = None
+        self._redis = Redis(
+            host=settings.host,
+            port=settings.port,
+            ssl=settings.tls,
+            credential_provider=_Password(settings.password_file) if settings.password_file else None,
+            socket_connect_timeout=ANSWER_S / 2,
+            socket_timeout=ANSWER_S,
+            # Once, for a connection that ended while it was idle; what is done twice is harmless.
+            retry=Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,)),
+            decode_responses=True,
+            protocol=2,  # one form of answer from every version of Redis
+        )
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._redis.aclose()
+
+    def away_seconds(self) -> float:
+        """For how long Redis has not answered, as far as was asked; 0 when it answered last."""
+        return 0.0 if self._away_since is None else time.monotonic() - self._away_since
+
+    async def push(self, queue: str, entry: Entry) -> None:
+        """Add an entry at the end, whether or not the execution has one already: see ``waiting``."""
+        fields: dict[Any, Any] = {
+            "execution_id": entry.execution_id,
+            "namespace": entry.namespace,
+            "name": entry.name,
+        }
+        await self._ask(self._redis.xadd(queue, fields))
+
+    async def take(self, queue: str, *, count: int, block_ms: int) -> list[Entry]:
+        """Up to ``count`` entries for this caller alone, in order; empty when none came within ``block_ms``.
+
+        Entries that were taken and not acknowledged for ABANDONED_MS come first: their worker is dead. The wait
+        is MAX_BLOCK_MS at most.
+        """
+        if raw := await self._reclaim(queue, count):
+            return await self._entries(queue, raw)
+        block = min(block_ms, MAX_BLOCK_MS) or None  # Redis reads 0 as for ever
+        ask = partial(self._redis.xreadgroup, GROUP, CONSUMER, {queue: ">"}, count=count, block=block)
+        answer: list[tuple[str, list[RawEntry]]] = await self._in_group(queue, ask)
+        return await self._entries(queue, answer[0][1]) if answer else []
+
+    async def ack(self, queue: str, entry: Entry) -> None:
+        """Remove an entry that was taken; once more is no error."""
+        await self._drop(queue, entry.receipt)
+
+    async def waiting(self, queue: str) -> set[str]:
+        """The executions that have an entry, taken or not: all that is not acknowledged."""
+        found: set[str] = set()
+        start = "-"
+        while page := await self._page(queue, start):
+            found.update(fields.get("execution_id", "") for _, fields in page)
+            start = f"({page[-1][0]}"
+        return found
+
+    async def depth(self, queue: str) -> int:
+        """How many entries are not acknowledged."""
+        return int(await self._ask(self._redis.xlen(queue)))
+
+    async def _page(self, queue: str, start: str) -> list[tuple[str, dict[str, str]]]:
+        page: Any = await self._ask(self._redis.xrange(queue, min=start, count=_PAGE))
+        return list(page)
+
+    async def _reclaim(self, queue: str, count: int) -> list[RawEntry]:
+        cursor = "0-0"
+        while True:
+            ask = partial(
+                self._redis.xautoclaim,
+                queue, GROUP, CONSUMER, min_idle_time=ABANDONED_MS, start_id=cursor, count=count,
+            )  # fmt: skip
+            answer = await self._in_group(queue, ask)
+            cursor, found = answer[0], answer[1]
+            if found or cursor == "0-0":
+                return list(found)
+
+    async def _in_group(self, queue: str, ask: Callable[[], Awaitable[Any]]) -> Any:
+        """The group's answer; the group is made when it is absent, at first and after FLUSHALL."""
+
+        async def answer() -> Any:
+            try:
+                return await ask()
+            except ResponseError as error:
+                if not str(error).startswith(("NOGROUP", "UNBLOCKED")):
+                    raise
+            try:
+                # From the beginning: entries may have been pushed before the group was there.
+                await self._redis.xgroup_create(queue, GROUP, id="0", mkstream=True)
+            except ResponseError as error:
+                if not str(error).startswith("BUSYGROUP"):  # another one was faster
+                    raise
+            return await ask()
+
+        return await self._ask(answer())
+
+    async def _entries(self, queue: str, raw: list[RawEntry]) -> list[Entry]:
+        """The entries; what cannot be read as one is removed, or it would come back for ever."""
+        entries = []
+        for receipt, fields in raw:
+            try:
+                entries.append(Entry(receipt=receipt, **(fields or {})))
+            except TypeError:
+                extra = {"action": "entry_dropped", "queue": queue, "receipt": receipt}
+                log.warning("An entry of the queue is not one of ours and was removed", extra=extra)
+                await self._drop(queue, receipt)
+        return entries
+
+    async def _drop(self, queue: str, receipt: str) -> None:
+        async with self._redis.pipeline(transaction=True) as both:
+            both.xack(queue, GROUP, receipt)
+            both.xdel(queue, receipt)
+            await self._ask(both.execute())
+
+    async def _ask(self, call: Awaitable[Answer]) -> Answer:
+        try:
+            async with asyncio.timeout(ANSWER_S):
+                answer = await call
+        except (RedisError, OSError, TimeoutError) as error:
+            self._away_since = self._away_since or time.monotonic()
+            reason = " ".join(str(error).split()) or f"nothing within {ANSWER_S} s"
+            raise QueueUnavailable(
+                f"Redis at {self._where} did not answer: {reason.rstrip('.')}.",
+                remedy="Backups go on without it; look at the server and its Secret if it lasts.",
+            ) from error
+        self._away_since = None
+        return answer
+
+
+class _Password(CredentialProvider):
+    """The password as the Secret has it when a connection is made."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+
+    async def get_credentials_async(self) -> tuple[str]:
+        return (read_secret(self._file),)

@@ -1,0 +1,14 @@
+"""What people write: the custom resources, as models. They are the source of the CRDs."""
+
+from typing import Any
+
+from . import backup, datasource, restore, storage_location
+from .common import Kind
+
+KINDS: tuple[Kind[Any], ...] = (
+    datasource.KIND,
+    storage_location.KIND,
+    backup.BACKUP_JOB,
+    backup.BACKUP_EXECUTION,
+    restore.KIND,
+)

@@ -1,0 +1,240 @@
+"""BackupJob (what to back up, when, where to) and BackupExecution (one run, and then the entry of its backup)."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+from pydantic.config import JsonDict
+
+from .common import (
+    IMMUTABLE,
+    Column,
+    Kind,
+    Model,
+    ObjectName,
+    ObjectReference,
+    Resource,
+    Status,
+    Text,
+    Timestamp,
+    condition_column,
+    rule,
+    validated,
+)
+from .execution import RUN_NAME_MAX, Checksum, Phase, RunStatus, StorageKey
+from .schedule import CRON_PATTERN
+
+Codec = Literal["zstd", "gzip", "none"]
+Trigger = Literal["Schedule", "Manual"]
+# What pg_dump reads as a pattern: names with wildcards, schema and table parted by a dot.
+RelationPattern = Annotated[str, Field(min_length=1, max_length=255, pattern=r"^[^\x00-\x1f\x7f-][^\x00-\x1f\x7f]*$")]
+Patterns = Annotated[list[RelationPattern], Field(max_length=64)]
+ShortMap = Annotated[dict[str, Annotated[str, Field(max_length=1024)]], Field(max_length=64)]
+# Parts of the pod's own API, which the API server checks when the pod is made.
+Opaque: JsonDict = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+
+
+class LocationReference(Model):
+    """One storage location."""
+
+    name: ObjectName = Field(description="Name of the StorageLocation, in the same namespace.")
+
+
+class BackupStorage(Model):
+    """Where the backups of a job go."""
+
+    locations: Annotated[list[LocationReference], Field(min_length=1, max_length=1)] = Field(
+        description="StorageLocations that receive the backup, one for now."
+    )
+
+
+class Compression(Model):
+    """How the dump is compressed."""
+
+    model_config = validated(
+        rule("self.codec != 'gzip' || self.level <= 9", "gzip has levels 1 to 9"),
+    )
+
+    codec: Codec = Field(default="zstd", description="zstd, gzip or none.")
+    level: Annotated[int, Field(ge=1, le=19)] = Field(
+        default=3, description="Level of the codec: higher is smaller and slower."
+    )
+
+
+class DumpOptions(Model):
+    """Which part of the database is dumped; all of it when nothing is said."""
+
+    schemas: Patterns = Field(default=[], description="Only these schemas (patterns of pg_dump --schema).")
+    include_tables: Patterns = Field(default=[], description="Only these tables (patterns of pg_dump --table).")
+    exclude_tables: Patterns = Field(default=[], description="Not these tables (pg_dump --exclude-table).")
+
+
+class RunTemplate(Model):
+    """What the pods of the runs get beside what DataGuardian gives them."""
+
+    labels: ShortMap = Field(default={}, description="Labels of the Kubernetes Job and its pod.")
+    annotations: ShortMap = Field(default={}, description="Annotations of the Kubernetes Job and its pod.")
+    resources: dict[str, Any] | None = Field(
+        default=None, description="Requests and limits of the container.", json_schema_extra=Opaque
+    )
+    node_selector: ShortMap = Field(default={}, description="Labels that the node must have.")
+    tolerations: Annotated[list[Annotated[dict[str, Any], Field(json_schema_extra=Opaque)]], Field(max_length=32)] = (
+        Field(default=[], description="Taints that the pod tolerates.")
+    )
+    affinity: dict[str, Any] | None = Field(default=None, description="Affinity of the pod.", json_schema_extra=Opaque)
+    priority_class_name: Annotated[str, Field(max_length=253)] | None = Field(
+        default=None, description="PriorityClass of the pod."
+    )
+    service_account_name: Annotated[str, Field(max_length=253)] | None = Field(
+        default=None, description="ServiceAccount of the pod; its token is never mounted."
+    )
+
+
+class BackupJobSpec(Model):
+    """What to back up, when and where to."""
+
+    datasource_ref: ObjectReference = Field(description="Datasource that is backed up.")
+    schedule: Annotated[str, Field(max_length=128)] | None = Field(
+        default=None,
+        description="When to run: five cron fields, or @hourly, @daily, @weekly, @monthly, @yearly. "
+        "Absent: manual runs only.",
+        json_schema_extra={
+            "x-kubernetes-validations": [
+                rule(
+                    f"self.matches(r'{CRON_PATTERN}')",
+                    "schedule needs five cron fields (minute, hour, day of month, month, day of week), "
+                    "or @hourly, @daily, @weekly, @monthly, @yearly",
+                )
+            ]
+        },
+    )
+    time_zone: Annotated[str, Field(max_length=64, pattern=r"^[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)*$")] = Field(
+        default="UTC",
+        description="IANA time zone of the schedule, e.g. America/Sao_Paulo.",
+        json_schema_extra={
+            "x-kubernetes-validations": [
+                rule(
+                    "timestamp('2026-01-01T00:00:00Z').getHours(self) >= 0",
+                    "timeZone must be a name of the IANA time zone database",
+                )
+            ]
+        },
+    )
+    suspend: bool = Field(default=False, description="No scheduled run starts while true.")
+    storage: BackupStorage = Field(description="Where the backups go.")
+    compression: Compression = Field(default=Compression(), description="How the dump is compressed.")
+    verification: Literal["ReadBack", "Size"] = Field(
+        default="ReadBack",
+        description="ReadBack reads the stored bytes again and compares their hash; Size compares sizes only.",
+    )
+    options: DumpOptions = Field(default=DumpOptions(), description="Which part of the database is dumped.")
+    active_deadline_seconds: Annotated[int, Field(ge=1, le=604800)] = Field(
+        default=86400, description="A run that takes longer fails."
+    )
+    backoff_limit: Annotated[int, Field(ge=0, le=10)] = Field(
+        default=2,
+        description="Tries after the first one when a failure may pass, such as an unreachable store.",
+    )
+    run_template: RunTemplate = Field(default=RunTemplate(), description="What the pods of the runs get in addition.")
+
+
+class LastExecution(Model):
+    """The latest run that ended."""
+
+    name: ObjectName = Field(description="Name of the BackupExecution.")
+    phase: Phase = Field(description="How it ended.")
+    completion_time: Timestamp = Field(description="When it ended.")
+
+
+class BackupJobStatus(Status):
+    """Is it safe?"""
+
+    last_schedule_time: Timestamp | None = Field(default=None, description="The latest slot that was run.")
+    next_schedule_time: Timestamp | None = Field(default=None, description="The slot that comes next.")
+    last_successful_time: Timestamp | None = Field(default=None, description="When the latest good backup ended.")
+    last_execution: LastExecution | None = Field(default=None, description="The latest run that ended.")
+    last_successful_size_bytes: int | None = Field(
+        default=None, ge=0, description="Stored size of the latest good backup."
+    )
+
+
+class BackupJob(Resource[BackupJobSpec, BackupJobStatus]):
+    """What to back up, when, where to."""
+
+
+class BackupExecutionSpec(Model):
+    """One run of a BackupJob. Creating this object is the run."""
+
+    model_config = validated(IMMUTABLE)
+
+    backup_job_ref: ObjectReference = Field(description="BackupJob that is run.")
+    trigger: Trigger = Field(default="Manual", description="Schedule (made by the scheduler) or Manual.")
+    scheduled_time: Timestamp | None = Field(default=None, description="Slot of a scheduled run.")
+
+
+class Copy(Model):
+    """A backup in one storage location."""
+
+    location: ObjectName = Field(description="StorageLocation.")
+    key: StorageKey = Field(description="Key of the manifest inside the location.")
+    state: Literal["Stored", "Failed"] = Field(description="Stored or Failed.")
+    reason: Text | None = Field(default=None, description="Why it failed.")
+
+
+class BackupExecutionStatus(RunStatus):
+    """The state of the run, and the entry of its backup."""
+
+    dump_bytes: int | None = Field(default=None, ge=0, description="Bytes of the dump before compression.")
+    stored_bytes: int | None = Field(default=None, ge=0, description="Bytes of the stored dump.")
+    stored_size: Annotated[str, Field(max_length=16)] | None = Field(
+        default=None, description="storedBytes for people, e.g. 273 MiB."
+    )
+    checksum: Checksum | None = Field(default=None, description="SHA-256 of the stored dump.")
+    copies: Annotated[list[Copy], Field(max_length=8)] = Field(default=[], description="Where the backup is.")
+    engine_version: Annotated[str, Field(max_length=64)] | None = Field(
+        default=None, description="Version of the database server."
+    )
+
+
+class BackupExecution(Resource[BackupExecutionSpec, BackupExecutionStatus]):
+    """One backup run and, once completed, the entry of the backup in the catalogue."""
+
+
+BACKUP_JOB = Kind(
+    model=BackupJob,
+    plural="backupjobs",
+    short_name="dgb",
+    rules=(rule("self.metadata.name.size() <= 40", "the name of a BackupJob has 40 characters at most"),),
+    columns=(
+        Column("Schedule", ".spec.schedule"),
+        Column("Suspended", ".spec.suspend", type="boolean"),
+        Column("Last-Result", ".status.lastExecution.phase"),
+        Column("Last-Success", ".status.lastSuccessfulTime", type="date"),
+        Column("Next", ".status.nextScheduleTime"),
+        Column("Size", ".status.lastSuccessfulSizeBytes", type="integer"),
+        Column("Age", ".metadata.creationTimestamp", type="date"),
+        condition_column("Reason", "Ready", "reason", priority=1),
+    ),
+)
+
+BACKUP_EXECUTION = Kind(
+    model=BackupExecution,
+    plural="backupexecutions",
+    short_name="dgbx",
+    rules=(
+        rule(
+            f"self.metadata.name.size() <= {RUN_NAME_MAX}",
+            f"the name of a BackupExecution has {RUN_NAME_MAX} characters at most",
+        ),
+    ),
+    columns=(
+        Column("Job", ".spec.backupJobRef.name"),
+        Column("Phase", ".status.phase"),
+        Column("Step", ".status.progress.step"),
+        Column("Size", ".status.storedSize"),
+        Column("Duration", ".status.duration"),
+        Column("Age", ".metadata.creationTimestamp", type="date"),
+        Column("Error", ".status.error.message", priority=1),
+    ),
+)

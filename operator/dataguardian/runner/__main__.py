@@ -1,0 +1,9 @@
+"""``python -m dataguardian.runner backup|restore|probe``."""
+
+from __future__ import annotations
+
+import sys
+
+from . import main
+
+sys.exit(main(sys.argv[1]))

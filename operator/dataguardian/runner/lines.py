@@ -1,0 +1,35 @@
+"""The runner's log: one JSON object a line on stdout with ``ts, level, message, action`` and fields.
+
+Not the logging module: with it the runner would start later than it promises.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from datetime import UTC, datetime
+from typing import Literal
+
+import msgspec
+
+Level = Literal["debug", "info", "success", "warn", "error"]
+
+
+def now() -> str:
+    """This moment as the runner writes it everywhere: RFC 3339 in UTC with milliseconds."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+class Lines:
+    """Writes lines of one operation; safe for threads."""
+
+    def __init__(self, operation: str) -> None:
+        self._prefix = f"[{operation.upper()}] "
+        self._lock = threading.Lock()
+
+    def write(self, level: Level, message: str, action: str, **fields: object) -> None:
+        """One line, at once."""
+        line = {"ts": now(), "level": level, "message": self._prefix + message, "action": action, **fields}
+        with self._lock:
+            sys.stdout.write(msgspec.json.encode(line).decode() + "\n")
+            sys.stdout.flush()

@@ -1,0 +1,157 @@
+"""A restore: fetch, load, check. The target changes as a whole, at the end, or not at all."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from contextlib import closing
+
+from ..codec import CODECS
+from ..domain.manifest import Manifest, Table
+from ..domain.naming import human_bytes
+from ..domain.plan import RestorePlan
+from ..domain.report import Report
+from ..errors import BackupCorrupt, LoadFailed, SpecInvalid, TargetNotEmpty
+from ..storage import opened
+from . import login, stored
+from .run import Run
+from .session import Session
+from .tool import Tool
+
+# The end of the dump stays here until every stored byte is proven: without it the load cannot commit.
+HELD_BACK_BYTES = 64 * 1024
+
+
+def restore(plan: RestorePlan, run: Run) -> Report:
+    """Load the backup; on any failure the target is as it was."""
+    run.enter("fetch")
+    with closing(_Restore(plan, run)) as work:
+        manifest = work.fetch()
+        work.load(manifest)
+        return work.check(manifest)
+
+
+class _Restore:
+    """The state of one restore between its steps."""
+
+    def __init__(self, plan: RestorePlan, run: Run) -> None:
+        self._plan, self._run = plan, run
+        self._folder = plan.manifest_key.rpartition("/")[0]
+        self._engine = login.engine_of(plan.target)
+        self._login = login.prepare(plan.target, self._engine)
+        self._session = Session(run, self._engine, self._login)
+        self._storage = opened(plan.source)
+
+    def close(self) -> None:
+        """End the session."""
+        self._session.close()
+
+    def fetch(self) -> Manifest:
+        """Prove, before the target is touched, that the backup is there, is the right one and fits the target."""
+        self._session.send(self._engine.describe_target())
+        manifest = stored.read_manifest(self._storage, self._plan.manifest_key)
+        self._matches(manifest)
+        stored.check_sizes(self._storage, self._folder, manifest)
+        target = self._engine.target(self._session.lines())
+        name = self._plan.target.datasource
+        if target.relations and not self._plan.drop_existing:
+            raise TargetNotEmpty(
+                f"The database of datasource {name!r} is not empty: it has {target.relations} tables, views "
+                f"or sequences, such as {', '.join(target.examples)}.",
+                remedy="Restore into an empty database, or set spec.dropExisting to replace what the backup contains.",
+            )
+        made_by = _major(manifest.engine_version)
+        if target.major < made_by:
+            raise SpecInvalid(
+                f"The backup comes from {manifest.engine} {made_by}; datasource {name!r} has {target.major}.",
+                remedy="Restore into a server of the same major version or a newer one.",
+            )
+        self._major = self._engine.client(target.major, at_least=_major(manifest.tools.get("pg_dump", "0")))
+        self._run.say(
+            "info", f"Backup of {human_bytes(manifest.stored_bytes)} found", "fetched", version=target.version
+        )
+        return manifest
+
+    def load(self, manifest: Manifest) -> None:
+        """Stream the dump into the target, in one transaction."""
+        self._run.enter("load")
+        command = self._engine.load(self._login, self._major, drop_existing=self._plan.drop_existing)
+        tool = self._run.start(command, stdin=subprocess.PIPE)
+        try:
+            self._feed(tool, manifest)
+        except BrokenPipeError:
+            pass  # it ended early and says why
+        except BaseException:
+            # Its connection goes with it, and so its transaction.
+            tool.kill()
+            tool.wait()
+            raise
+        tool.end_input()
+        if not tool.wait():
+            raise self._engine.failure(tool.said(), self._login, LoadFailed)
+
+    def check(self, manifest: Manifest) -> Report:
+        """Count what is in the target now. A difference is a warning: others may have written since."""
+        self._run.enter("check")
+        expected = manifest.fingerprint.tables
+        counted = self._engine.counted(self._session.ask(self._engine.count_rows_by_name(expected)))
+        for message in _differences(expected, counted):
+            self._run.warn(message, "count_differs")
+        rows = sum(table.rows for table in counted)
+        self._run.say("success", "Restore completed", "run_completed", tables=len(counted), rows=rows)
+        return Report(
+            completed=True,
+            warnings=self._run.warnings,
+            dump_bytes=manifest.dump_bytes,
+            stored_bytes=manifest.stored_bytes,
+            checksum=manifest.checksum,
+            engine_version=manifest.engine_version,
+            tables=len(counted),
+            rows=rows,
+        )
+
+    def _matches(self, manifest: Manifest) -> None:
+        if manifest.execution_id != self._plan.backup_execution_id:
+            raise BackupCorrupt(
+                f"The manifest is of execution {manifest.execution_id}, not {self._plan.backup_execution_id}.",
+                remedy="Restore another backup, or another copy of this one.",
+            )
+        if manifest.engine != self._plan.target.engine or manifest.codec not in CODECS:
+            raise SpecInvalid(
+                f"The backup is of {manifest.engine} by {manifest.codec}; the target is {self._plan.target.engine}.",
+                remedy="Restore into a database of the same engine, with the release that made the backup.",
+            )
+
+    def _feed(self, tool: Tool, manifest: Manifest) -> None:
+        held = bytearray()
+        for piece in self._content(manifest):
+            held += piece
+            if len(held) > HELD_BACK_BYTES:
+                with memoryview(held) as view:
+                    tool.write(view[:-HELD_BACK_BYTES])
+                del held[:-HELD_BACK_BYTES]
+        tool.write(held)
+
+    def _content(self, manifest: Manifest) -> Iterator[bytes]:
+        """The dump. At its end all stored bytes have proven to be the right ones; else BackupCorrupt."""
+        decompressor = CODECS[manifest.codec].decompressor()
+        for segment in manifest.segments:
+            for chunk in stored.checked(self._storage, self._folder, segment, self._run.advance):
+                yield from decompressor.decompress(chunk)
+        decompressor.finish()
+
+
+def _major(version: str) -> int:
+    return int(version.partition(".")[0])
+
+
+def _differences(expected: list[Table], counted: list[Table]) -> list[str]:
+    """Sentences about tables with other row counts, three at most and then their number."""
+    found = {(table.schema, table.name): table.rows for table in counted}
+    messages = [
+        f"Table {table.schema}.{table.name} has {found.get((table.schema, table.name), 'no')} rows; "
+        f"the backup's fingerprint has {table.rows}"
+        for table in expected
+        if found.get((table.schema, table.name)) != table.rows
+    ]
+    return messages if len(messages) <= 3 else [*messages[:3], f"{len(messages) - 3} more tables differ"]

@@ -1,0 +1,83 @@
+"""One run: where it stands, its programs, and how it is cancelled from another thread."""
+
+from __future__ import annotations
+
+import subprocess
+import threading
+
+from ..engines import Command
+from ..errors import Cancelled
+from .lines import Level, Lines
+from .tool import Tool
+
+
+class Run:
+    """What the thread that works and the thread that supervises share."""
+
+    def __init__(self, lines: Lines) -> None:
+        self.step = "connect"
+        self.bytes = 0  # of the step so far
+        self.warnings: list[str] = []
+        self._lines = lines
+        self._lock = threading.Lock()
+        self._tools: list[Tool] = []
+        self._cancelled = False
+        self._settled = False
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether somebody asked for the end in time."""
+        return self._cancelled and not self._settled
+
+    def say(self, level: Level, message: str, action: str, **fields: object) -> None:
+        """Write a line with the step in it."""
+        self._lines.write(level, message, action, step=self.step, **fields)
+
+    def warn(self, message: str, action: str, **fields: object) -> None:
+        """A line, and a warning in the report."""
+        self.warnings.append(message)
+        self.say("warn", message, action, **fields)
+
+    def enter(self, step: str) -> None:
+        """Begin the next step."""
+        self.check()
+        self.step, self.bytes = step, 0
+        self.say("info", f"Step {step}", "step_started")
+
+    def advance(self, size: int) -> None:
+        """Count bytes of this step. Raises Cancelled."""
+        self.check()
+        self.bytes += size
+
+    def check(self) -> None:
+        """Raise Cancelled when somebody asked for the end."""
+        if self.cancelled:
+            raise Cancelled("The run was asked to end.", remedy="Run it again when it is wanted.")
+
+    def start(self, command: Command, *, stdin: int = subprocess.DEVNULL, stdout: int = subprocess.DEVNULL) -> Tool:
+        """Start a program that ends with the run."""
+        with self._lock:
+            self.check()
+            tool = Tool(command, stdin=stdin, stdout=stdout)
+            self._tools.append(tool)
+        if self._cancelled:  # since the check above
+            tool.kill()
+        return tool
+
+    def settle(self) -> None:
+        """From here on the run completes, whoever asks for its end. Raises Cancelled when one did before."""
+        with self._lock:
+            self.check()
+            self._settled = True
+
+    def cancel(self) -> None:
+        """Ask for the end: programs are killed, the working thread gets Cancelled."""
+        # Without the lock: a signal handler may interrupt the holder only in its own thread, which never holds it.
+        if not self._settled:
+            self._cancelled = True
+            self.stop_tools()
+
+    def stop_tools(self) -> None:
+        """Kill every program that still runs."""
+        for tool in list(self._tools):
+            tool.kill()

@@ -1,0 +1,49 @@
+"""An SQL session kept open through the engine's own client, so that the runner needs no driver."""
+
+from __future__ import annotations
+
+import subprocess
+from typing import IO
+
+from ..engines import Engine, Login
+from ..errors import EngineFailed
+from .run import Run
+
+_END = "end-of-answer"  # no answer of ours is this line: they are JSON
+
+
+class Session:
+    """Asks; answers are lines. Raises the engine's error when the session has ended."""
+
+    def __init__(self, run: Run, engine: Engine, login: Login) -> None:
+        self._engine, self._login = engine, login
+        self._tool = run.start(engine.session(login), stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self._answers: IO[bytes] = open(self._tool.output.fileno(), "rb", closefd=False)  # noqa: SIM115, PTH123
+
+    def send(self, statements: str) -> None:
+        """Begin; the server works while we do something else."""
+        try:
+            self._tool.write(f"{statements}\\echo {_END}\n".encode())
+        except BrokenPipeError:
+            return  # ``lines`` tells why
+
+    def lines(self, otherwise: type[EngineFailed] | None = None) -> list[str]:
+        """The answer to the oldest ``send`` that was not read yet."""
+        found: list[str] = []
+        for line in self._answers:
+            text = line.decode().rstrip("\n")
+            if text == _END:
+                return found
+            found.append(text)
+        self._tool.wait()
+        raise self._engine.failure(self._tool.said(), self._login, otherwise)
+
+    def ask(self, statements: str) -> list[str]:
+        """Send, and wait for the answer."""
+        self.send(statements)
+        return self.lines()
+
+    def close(self) -> None:
+        """End the session, its transaction with it."""
+        self._tool.kill()
+        self._tool.wait()

@@ -1,0 +1,130 @@
+"""Runs one operation in a thread, and watches: signals, progress lines, the report and the exit status."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+import traceback
+from collections.abc import Callable, Mapping
+from types import FrameType
+
+from ..domain import plan as plans
+from ..domain import report as reports
+from ..errors import Cancelled, ConfigInvalid, DataGuardianError
+from . import backup, probe, restore
+from .lines import Lines
+from .report import leave
+from .run import Run
+
+PLAN = "DATAGUARDIAN_PLAN"
+PROGRESS_SECONDS = 5.0
+# A cancelled run cleans up for this long; the kubelet's patience is 30 s, what we promise is 10.
+CLEANUP_SECONDS = 8.0
+INTERNAL_STATUS = 70
+
+Operation = Callable[[str, Run], reports.Report]
+
+
+def _backup(text: str, run: Run) -> reports.Report:
+    return backup.backup(plans.decode(text, plans.BackupPlan), run)
+
+
+def _restore(text: str, run: Run) -> reports.Report:
+    return restore.restore(plans.decode(text, plans.RestorePlan), run)
+
+
+def _probe(text: str, run: Run) -> reports.Report:
+    return probe.probe(plans.decode_probe(text), run)
+
+
+OPERATIONS: Mapping[str, Operation] = {"backup": _backup, "restore": _restore, "probe": _probe}
+
+
+class _Outcome:
+    """What the working thread leaves."""
+
+    def __init__(self) -> None:
+        self.done = threading.Event()
+        self.report: reports.Report | None = None
+        self.status = INTERNAL_STATUS
+
+
+def main(operation: str) -> int:
+    """Run the operation of the plan in the environment; return the exit status.
+
+    The report is left as the pod's termination message, lines go to stdout. SIGTERM ends the run within 10 s.
+    """
+    run, outcome = Run(Lines(operation)), _Outcome()
+    cancelled_at: list[float] = []
+
+    def cancel(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
+        if not cancelled_at:
+            cancelled_at.append(time.monotonic())
+            run.cancel()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, cancel)
+    worker = threading.Thread(target=_work, args=(operation, run, outcome), name="work", daemon=True)
+    worker.start()
+    _watch(run, outcome, cancelled_at)
+    if not outcome.done.is_set():
+        outcome.report, outcome.status = _told(run, Cancelled("The run was asked to end.", remedy=_STUCK))
+    if outcome.report is not None:
+        leave(outcome.report)
+    if not outcome.done.is_set():
+        os._exit(outcome.status)  # the thread waits for a store that does not answer
+    return outcome.status
+
+
+_STUCK = "The store did not answer the clean-up; the next try of the same run, or retention, removes what is left."
+
+
+def _watch(run: Run, outcome: _Outcome, cancelled_at: list[float]) -> None:
+    """Return when the work is done, or its time to clean up is over."""
+    spoken = time.monotonic()
+    while not outcome.done.wait(0.25):
+        moment = time.monotonic()
+        if run.cancelled and moment > cancelled_at[0] + CLEANUP_SECONDS:
+            return
+        if moment > spoken + PROGRESS_SECONDS:
+            spoken = moment
+            run.say("info", f"Step {run.step}: {run.bytes} bytes so far", "progress", bytes=run.bytes)
+
+
+def _work(operation: str, run: Run, outcome: _Outcome) -> None:
+    try:
+        outcome.report, outcome.status = OPERATIONS[operation](_plan(), run), 0
+    except BaseException as error:
+        outcome.report, outcome.status = _ended(run, error)
+    finally:
+        run.stop_tools()
+        outcome.done.set()
+
+
+def _plan() -> str:
+    text = os.environ.get(PLAN)
+    if text is None:
+        raise ConfigInvalid(f"{PLAN} is not set.", remedy="Let the operator start the runner.")
+    return text
+
+
+def _ended(run: Run, error: BaseException) -> tuple[reports.Report, int]:
+    if run.cancelled:  # what failed did so because its program was killed
+        return _told(run, Cancelled("The run was asked to end.", remedy="Run it again when it is wanted."))
+    if isinstance(error, DataGuardianError):
+        return _told(run, error)
+    return _bug(run, error)
+
+
+def _told(run: Run, error: DataGuardianError) -> tuple[reports.Report, int]:
+    run.say("error", error.what, "run_failed", code=error.code, remedy=error.remedy)
+    return reports.failed(error, run.step, run.warnings), error.exit_status
+
+
+def _bug(run: Run, error: BaseException) -> tuple[reports.Report, int]:
+    trace = "".join(traceback.format_exception(error))
+    run.say("error", f"A bug in DataGuardian: {error!r}", "run_failed", code="internal", traceback=trace)
+    told = DataGuardianError(f"A bug in DataGuardian: {error!r}", remedy="Report it with the run's log.")
+    return reports.failed(told, run.step, run.warnings), INTERNAL_STATUS

@@ -1,0 +1,123 @@
+"""What the environment says, read once at the start of a process; secrets are files, named here by their paths."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from .errors import ConfigInvalid
+
+PREFIX = "DATAGUARDIAN_"
+
+
+def read_secret(path: Path) -> str:
+    """The text of a secret's file, without the newline that editors add. Raises ConfigInvalid."""
+    try:
+        return path.read_text().rstrip("\r\n")
+    except OSError as error:
+        raise ConfigInvalid(
+            f"The secret file {path} cannot be read: {error.strerror}.",
+            remedy="Mount the Secret that the chart's values name, with the keys that they name.",
+        ) from error
+
+
+@dataclass(frozen=True, kw_only=True)
+class PostgresSettings:
+    """Where history is kept."""
+
+    host: str
+    port: int
+    database: str
+    username_file: Path
+    password_file: Path
+    sslmode: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class RedisSettings:
+    """Where the queues are."""
+
+    host: str
+    port: int
+    password_file: Path | None
+    tls: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunnerSettings:
+    """What the pods of the runs are made of."""
+
+    image: str
+    image_pull_policy: str
+    image_pull_secrets: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Environment:
+    """The variables of this process, with errors that name the variable."""
+
+    values: Mapping[str, str]
+
+    def text(self, name: str, default: str | None = None) -> str:
+        """The variable's value. Raises ConfigInvalid when it is absent and has no default."""
+        value = self.values.get(PREFIX + name, "") or default
+        if value is None:
+            raise ConfigInvalid(
+                f"The environment variable {PREFIX}{name} is not set.",
+                remedy="Install with the chart, or set it.",
+            )
+        return value
+
+    def number(self, name: str, default: int) -> int:
+        """The variable's value as a whole number."""
+        value = self.text(name, str(default))
+        try:
+            return int(value)
+        except ValueError as error:
+            raise ConfigInvalid(
+                f"The environment variable {PREFIX}{name} is {value!r}.", remedy="Set it to a whole number."
+            ) from error
+
+    def path(self, name: str) -> Path | None:
+        """The variable's value as a path; None when it is absent."""
+        value = self.values.get(PREFIX + name, "")
+        return Path(value) if value else None
+
+
+def environment() -> Environment:
+    """This process's own variables."""
+    return Environment(values=os.environ)
+
+
+def postgres(env: Environment) -> PostgresSettings:
+    """Settings of the history database."""
+    return PostgresSettings(
+        host=env.text("POSTGRES_HOST"),
+        port=env.number("POSTGRES_PORT", 5432),
+        database=env.text("POSTGRES_DATABASE", "dataguardian"),
+        username_file=Path(env.text("POSTGRES_USERNAME_FILE")),
+        password_file=Path(env.text("POSTGRES_PASSWORD_FILE")),
+        sslmode=env.text("POSTGRES_SSLMODE", "prefer"),
+    )
+
+
+def redis(env: Environment) -> RedisSettings:
+    """Settings of the queue server."""
+    return RedisSettings(
+        host=env.text("REDIS_HOST"),
+        port=env.number("REDIS_PORT", 6379),
+        password_file=env.path("REDIS_PASSWORD_FILE"),
+        tls=env.text("REDIS_TLS", "false") == "true",
+    )
+
+
+def runner(env: Environment) -> RunnerSettings:
+    """Settings of the runner's pods."""
+    secrets = env.text("RUNNER_IMAGE_PULL_SECRETS", " ").split(",")
+    return RunnerSettings(
+        image=env.text("RUNNER_IMAGE"),
+        image_pull_policy=env.text("RUNNER_IMAGE_PULL_POLICY", "IfNotPresent"),
+        image_pull_secrets=tuple(name.strip() for name in secrets if name.strip()),
+    )

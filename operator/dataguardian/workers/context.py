@@ -1,0 +1,32 @@
+"""What the workers share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from ..history import History
+from ..kube.client import JSON, Kubernetes
+from ..queue import Queue
+from ..settings import RunnerSettings
+from .catalog import Catalog
+
+
+def now() -> datetime:
+    """The time, in UTC."""
+    return datetime.now(UTC)
+
+
+@dataclass(kw_only=True)
+class Context:
+    """The operator's clients, and the state that lives as long as the process."""
+
+    kube: Kubernetes
+    queue: Queue
+    history: History
+    runner: RunnerSettings
+    catalog: Catalog
+    # Finished Kubernetes Jobs whose result is not recorded yet, by UID; their missing TTL says so after a restart.
+    unrecorded: dict[str, JSON] = field(default_factory=dict)
+    # Pods of runs, by the UID of their run object.
+    pods: dict[str, JSON] = field(default_factory=dict)

@@ -1,0 +1,41 @@
+"""How a worker goes on: for ever, one step after the other, whatever one step meets."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+
+from ..errors import DataGuardianError, Unavailable
+
+log = logging.getLogger(__name__)
+
+# Worker → time.time() of the last step that ended without a bug; served as a metric.
+heartbeats: dict[str, float] = {}
+
+
+async def attempt(worker: str, step: Callable[[], Awaitable[object]]) -> bool:
+    """Do one step; log what it raises. True when it went well.
+
+    A bug in the handling of one object must not stop the work for all others, so it ends here with its traceback.
+    """
+    try:
+        await step()
+    except Unavailable as error:
+        log.warning("%s", error, extra={"action": "worker_waits", "worker": worker, "code": error.code})
+    except DataGuardianError as error:
+        log.error("%s", error, extra={"action": "worker_failed", "worker": worker, "code": error.code})
+    except Exception:
+        log.exception("Unexpected error", extra={"action": "worker_bug", "worker": worker})
+    else:
+        heartbeats[worker] = time.time()
+        return True
+    return False
+
+
+async def forever(worker: str, step: Callable[[], Awaitable[object]], *, every_s: float) -> None:
+    """Repeat a step with a pause after each."""
+    while True:
+        await attempt(worker, step)
+        await asyncio.sleep(every_s)

@@ -1,0 +1,149 @@
+"""A real API server on its own etcd, without nodes: what the operator and the sidecar talk to in tests."""
+
+from __future__ import annotations
+
+import os
+import ssl
+import subprocess
+import urllib.request
+import uuid
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+
+import yaml
+from kubernetes.aio import client, config
+
+from dataguardian.kube.client import Kubernetes
+
+from .services import ROOT, Service, free_port
+
+TOKEN = "test-admin-token"
+
+
+@cache
+def kubernetes_bin() -> Path:
+    """The folder of etcd, kube-apiserver and kubectl: DATAGUARDIAN_KUBE_BIN, else what ``hack/cluster`` builds."""
+    if named := os.environ.get("DATAGUARDIAN_KUBE_BIN"):
+        return Path(named)
+    command = [str(ROOT / "hack/cluster/cluster"), "programs", "kubernetes"]
+    return Path(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.strip())
+
+
+@dataclass
+class Etcd(Service):
+    """Where the API server keeps its objects."""
+
+    peer_port: int = field(default_factory=free_port, init=False)
+
+    @property
+    def url(self) -> str:
+        """Where clients go."""
+        return f"http://{self.host}:{self.port}"
+
+    def command(self) -> Sequence[str]:
+        peers = f"http://{self.host}:{self.peer_port}"
+        return [
+            str(kubernetes_bin() / "etcd"), "--unsafe-no-fsync", f"--data-dir={self.folder / 'data'}",
+            f"--listen-client-urls={self.url}", f"--advertise-client-urls={self.url}",
+            f"--listen-peer-urls={peers}", f"--initial-advertise-peer-urls={peers}",
+            f"--initial-cluster=default={peers}",
+        ]  # fmt: skip
+
+    def answers(self) -> bool:
+        return _ok(f"{self.url}/readyz", None)
+
+
+@dataclass
+class ApiServer(Service):
+    """The API server with our CRDs. It has no controllers: nothing but tests changes its objects."""
+
+    etcd: Etcd = field(default_factory=Etcd)
+
+    def prepare(self) -> None:
+        key = str(self.folder / "service-accounts.key")
+        subprocess.run(["openssl", "genrsa", "-out", key, "2048"], check=True, capture_output=True)
+        (self.folder / "tokens.csv").write_text(f'{TOKEN},admin,admin,"system:masters"\n')
+        self.kubeconfig.write_text(yaml.safe_dump(self._kubeconfig()))
+
+    @property
+    def kubeconfig(self) -> Path:
+        """The administrator's."""
+        return self.folder / "kubeconfig"
+
+    @property
+    def certificate(self) -> Path:
+        """What signs the server, and the server's own."""
+        return self.folder / "certs" / "apiserver.crt"
+
+    def command(self) -> Sequence[str]:
+        key, issuer = self.folder / "service-accounts.key", "https://kubernetes.default.svc"
+        return [
+            str(kubernetes_bin() / "kube-apiserver"), f"--etcd-servers={self.etcd.url}",
+            f"--bind-address={self.host}", f"--secure-port={self.port}", f"--cert-dir={self.folder / 'certs'}",
+            f"--token-auth-file={self.folder / 'tokens.csv'}", "--authorization-mode=RBAC",
+            f"--service-account-issuer={issuer}", f"--service-account-key-file={key}",
+            f"--service-account-signing-key-file={key}", "--service-cluster-ip-range=10.0.0.0/24",
+            # Its controllers would make the accounts that this one demands.
+            "--disable-admission-plugins=ServiceAccount",
+        ]  # fmt: skip
+
+    def start(self) -> None:
+        self.etcd.start()
+        super().start()
+        self.kubectl("apply", "--server-side", f"--filename={ROOT / 'crds'}")
+        self.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
+
+    def remove(self) -> None:
+        super().remove()
+        self.etcd.remove()
+
+    def answers(self) -> bool:
+        if not self.certificate.exists():
+            return False
+        return _ok(f"https://{self.host}:{self.port}/readyz", self.certificate)
+
+    def kubectl(self, *arguments: str, stdin: str = "") -> str:
+        """What kubectl prints. Raises CalledProcessError, with its stderr."""
+        command = [str(kubernetes_bin() / "kubectl"), f"--kubeconfig={self.kubeconfig}", *arguments]
+        done = subprocess.run(command, input=stdin, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise AssertionError(f"kubectl {' '.join(arguments)}: {done.stderr}")
+        return done.stdout
+
+    def namespace(self) -> str:
+        """The name of a new, empty namespace."""
+        name = f"ns-{uuid.uuid4().hex[:12]}"
+        self.kubectl("create", "namespace", name)
+        return name
+
+    @asynccontextmanager
+    async def connect(self) -> AsyncIterator[Kubernetes]:
+        """Our own client, as the administrator."""
+        configuration = client.Configuration()
+        await config.load_kube_config(str(self.kubeconfig), client_configuration=configuration)
+        async with client.ApiClient(configuration) as api:
+            yield Kubernetes(api)
+
+    def _kubeconfig(self) -> dict[str, object]:
+        server = {"server": f"https://{self.host}:{self.port}", "certificate-authority": str(self.certificate)}
+        return {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "clusters": [{"name": "test", "cluster": server}],
+            "users": [{"name": "admin", "user": {"token": TOKEN}}],
+            "contexts": [{"name": "test", "context": {"cluster": "test", "user": "admin"}}],
+            "current-context": "test",
+        }
+
+
+def _ok(url: str, authority: Path | None) -> bool:
+    trust = ssl.create_default_context(cafile=authority) if authority else None
+    request = urllib.request.Request(url, headers={"Authorization": f"Bearer {TOKEN}"})
+    try:
+        with urllib.request.urlopen(request, timeout=2, context=trust) as answer:
+            return bool(answer.status == 200)
+    except OSError:
+        return False

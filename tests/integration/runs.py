@@ -1,0 +1,192 @@
+"""Running the runner as its pod does: a process of its own, a plan in its environment, secrets in files."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from dataguardian.domain import plan as plans
+from dataguardian.domain import report as reports
+from dataguardian.domain.plan import BackupPlan, Endpoint, FilesystemTarget, RestorePlan, S3Target
+from dataguardian.domain.report import Report
+
+from .services import ROOT, PostgresServer, S3Server, wait_until
+
+FOLDER = "shop/nightly-0a1b2c3d/20261124T020000Z-9f8e7d6c"
+
+
+@dataclass
+class Ended:
+    """A run that is over."""
+
+    status: int
+    report: Report | None
+    lines: list[dict[str, Any]]
+    output: str
+
+    @property
+    def failure(self) -> tuple[int, str, str]:
+        """Exit status, code and step of a failure."""
+        assert self.report is not None, self.output
+        assert self.report.failure is not None, self.output
+        return self.status, self.report.failure.code, self.report.failure.step
+
+    @property
+    def text(self) -> str:
+        """Everything that the run told: lines and report."""
+        return self.output + repr(self.report)
+
+
+class Running:
+    """A run that goes on."""
+
+    def __init__(self, operation: str, plan: plans.Plan, folder: Path) -> None:
+        self._termination = folder / f"termination-{uuid.uuid4().hex}"
+        self._output = folder / f"output-{uuid.uuid4().hex}"
+        work = folder / "work"
+        work.mkdir(exist_ok=True)
+        self.environment = {
+            "DATAGUARDIAN_PLAN": plans.encode(plan),
+            "DATAGUARDIAN_TERMINATION_LOG": str(self._termination),
+            "DATAGUARDIAN_WORK_DIR": str(work),
+            "PYTHONPATH": str(ROOT / "operator"),
+            "PATH": os.defpath,
+        }
+        argv = [sys.executable, "-m", "dataguardian.runner", operation]
+        with self._output.open("wb") as output:
+            self.process = subprocess.Popen(argv, env=self.environment, stdout=output, stderr=subprocess.STDOUT)
+
+    @property
+    def output(self) -> str:
+        """What it has printed so far."""
+        return self._output.read_text()
+
+    def until(self, condition: Callable[[], object], what: str) -> None:
+        """Wait for something that happens while it runs."""
+
+        def met() -> object:
+            found = condition()
+            if not found and self.process.poll() is not None:
+                raise AssertionError(f"the run ended before: {what}\n{self.output}")
+            return found
+
+        wait_until(met, what=what)
+
+    def until_action(self, action: str) -> None:
+        """Wait for a line."""
+        self.until(lambda: f'"action":"{action}"' in self.output, f"a line {action}")
+
+    def children(self) -> dict[str, int]:
+        """Its programs: name → process id."""
+        path = Path(f"/proc/{self.process.pid}/task")
+        pids = " ".join(file.read_text() for file in path.glob("*/children")).split()
+        return {Path(f"/proc/{pid}/comm").read_text().strip(): int(pid) for pid in pids}
+
+    def signal(self, number: int = signal.SIGTERM) -> None:
+        """Send a signal to the runner itself."""
+        self.process.send_signal(number)
+
+    def ended(self, seconds: float = 120) -> Ended:
+        """Wait for the end."""
+        try:
+            status = self.process.wait(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            raise AssertionError(f"still running after {seconds} s\n{self.output}") from None
+        message = self._termination.read_text() if self._termination.exists() else ""
+        lines = [json.loads(line) for line in self.output.splitlines() if line.startswith("{")]
+        return Ended(status, reports.decode(message), lines, self.output)
+
+
+@dataclass
+class Bench:
+    """Plans for one test: a folder with its secret files, a database server and a store."""
+
+    folder: Path
+    postgres: PostgresServer
+
+    def secret(self, name: str, value: str) -> str:
+        """The path of a file as a Secret's volume has it."""
+        path = self.folder / name
+        path.write_text(value)
+        return str(path)
+
+    def endpoint(self, database: str, **changes: Any) -> Endpoint:
+        """The test's server as a plan names it."""
+        endpoint = Endpoint(
+            datasource="orders",
+            engine="postgresql",
+            host=self.postgres.host,
+            port=self.postgres.port,
+            database=database,
+            username_file=self.secret("username", self.postgres.user),
+            password_file=self.secret("password", self.postgres.password),
+            tls_mode="prefer",
+        )
+        return msgspec.structs.replace(endpoint, **changes)
+
+    def s3(self, server: S3Server, bucket: str, **changes: Any) -> S3Target:
+        """A bucket as a plan names it."""
+        target = S3Target(
+            location="primary",
+            bucket=bucket,
+            prefix="prod",
+            endpoint=server.endpoint,
+            region=server.region,
+            access_key_id_file=self.secret("accessKeyId", server.user),
+            secret_access_key_file=self.secret("secretAccessKey", server.password),
+        )
+        return msgspec.structs.replace(target, **changes)
+
+    def volume(self) -> FilesystemTarget:
+        """A volume as a plan names it."""
+        root = self.folder / "volume"
+        root.mkdir(exist_ok=True)
+        return FilesystemTarget(location="primary", root=str(root), prefix="prod")
+
+    def backup_plan(self, database: str, target: plans.Target, **changes: Any) -> BackupPlan:
+        """A plan to back up a database of the test's server."""
+        plan = BackupPlan(
+            execution_id="9f8e7d6c-0000-4000-8000-000000000000",
+            execution_name="nightly-202611240200",
+            namespace="shop",
+            job_name="nightly",
+            job_uid="0a1b2c3d-0000-4000-8000-000000000000",
+            folder=FOLDER,
+            source=self.endpoint(database),
+            targets=[target],
+        )
+        return msgspec.structs.replace(plan, **changes)
+
+    def restore_plan(self, database: str, source: plans.Target, **changes: Any) -> RestorePlan:
+        """A plan to restore that backup into a database of the test's server."""
+        plan = RestorePlan(
+            execution_id="5a5a5a5a-0000-4000-8000-000000000000",
+            execution_name="bring-back",
+            namespace="shop",
+            backup_execution_id="9f8e7d6c-0000-4000-8000-000000000000",
+            source=source,
+            manifest_key=f"{FOLDER}/manifest.json",
+            target=self.endpoint(database),
+        )
+        return msgspec.structs.replace(plan, **changes)
+
+    def start(self, plan: plans.Plan) -> Running:
+        """Start the runner with this plan."""
+        operation = {BackupPlan: "backup", RestorePlan: "restore"}.get(type(plan), "probe")
+        return Running(operation, plan, self.folder)
+
+    def run(self, plan: plans.Plan) -> Ended:
+        """Run the runner with this plan to its end."""
+        return self.start(plan).ended()

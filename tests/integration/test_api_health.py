@@ -1,0 +1,146 @@
+"""``GET /health`` and the form of every answer, on real services that go away and come back."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import time
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+from aiohttp.test_utils import TestClient, TestServer
+from aiohttp.web import Application, Request
+
+from dataguardian.api.app import make_app
+from dataguardian.api.clients import Clients
+from dataguardian.history import History
+from dataguardian.queue import Queue
+
+from .apiserver import ApiServer
+from .clients import postgres_settings, redis_settings, until
+from .services import PostgresServer, RedisServer, Service
+
+Client = TestClient[Request, Application]
+
+
+@pytest.fixture(scope="module")
+def fragile() -> Iterator[dict[str, Service]]:
+    """Services of our own, by their names in the answer: these tests stop them."""
+    services: dict[str, Service] = {
+        "kubernetes": ApiServer(),
+        "postgres": PostgresServer(),
+        "redis": RedisServer(),
+    }
+    try:
+        for service in services.values():
+            service.start()
+        yield services
+    finally:
+        for service in services.values():
+            service.remove()
+
+
+@pytest.fixture
+async def client(fragile: dict[str, Service], tmp_path: Path) -> AsyncIterator[Client]:
+    apiserver, postgres, redis = fragile["kubernetes"], fragile["postgres"], fragile["redis"]
+    assert isinstance(apiserver, ApiServer)
+    assert isinstance(postgres, PostgresServer)
+    assert isinstance(redis, RedisServer)
+    for service in fragile.values():
+        service.start()
+    async with (
+        apiserver.connect() as kube,
+        History(postgres_settings(postgres, "postgres", tmp_path)) as history,
+        Queue(redis_settings(redis, tmp_path)) as queue,
+        TestClient(TestServer(make_app(Clients(kube=kube, history=history, queue=queue)))) as opened,
+    ):
+        yield opened
+
+
+async def health(client: Client) -> tuple[int, str, list[str]]:
+    """The status code, the word, and what is down."""
+    async with client.get("/health") as answer:
+        body = await answer.json()
+        return answer.status, body["status"], [name for name, state in body["services"].items() if state == "down"]
+
+
+OK = (200, "ok", list[str]())
+OUTAGES = [
+    ("redis", (200, "degraded", ["redis"])),
+    ("postgres", (200, "degraded", ["postgres"])),
+    ("kubernetes", (503, "down", ["kubernetes"])),
+]
+
+
+async def test_health_is_ok_while_all_is_up(client: Client) -> None:
+    assert await health(client) == OK
+
+
+@pytest.mark.parametrize(("name", "told"), OUTAGES)
+async def test_health_tells_that_a_service_stopped_and_recovers(
+    fragile: dict[str, Service], client: Client, name: str, told: tuple[int, str, list[str]]
+) -> None:
+    assert await health(client) == OK
+
+    fragile[name].stop()
+    await until(lambda: is_told(client, told), what=f"{name} is told as down", seconds=10)
+
+    fragile[name].start()
+    await until(lambda: is_told(client, OK), what="all is up", seconds=20)
+
+
+@pytest.mark.parametrize(("name", "told"), OUTAGES)
+async def test_a_frozen_service_delays_no_answer_for_five_seconds(
+    fragile: dict[str, Service], client: Client, name: str, told: tuple[int, str, list[str]]
+) -> None:
+    process = fragile[name].process
+    assert process is not None
+    process.send_signal(signal.SIGSTOP)
+    try:
+        begun = time.monotonic()
+        answers = await asyncio.gather(health(client), *(client.get("/metrics") for _ in range(3)))
+        seconds = time.monotonic() - begun
+    finally:
+        process.send_signal(signal.SIGCONT)
+
+    assert answers[0] == told
+    assert seconds < 5
+    await until(lambda: is_told(client, OK), what="all is up", seconds=20)
+
+
+async def test_an_unknown_path_is_a_problem(client: Client) -> None:
+    async with client.get("/nothing") as answer:
+        body = await answer.json(content_type="application/problem+json")
+
+    assert answer.status == 404
+    assert body == {
+        "type": "urn:dataguardian:problem:not-found",
+        "title": "Not Found",
+        "status": 404,
+        "detail": "GET /nothing: Not Found.",
+        "code": "not-found",
+        "remedy": "Check the path.",
+    }
+
+
+async def test_a_wrong_method_is_a_problem_that_names_the_right_ones(client: Client) -> None:
+    async with client.post("/health") as answer:
+        body = await answer.json(content_type="application/problem+json")
+
+    assert (answer.status, body["code"], answer.headers["Allow"]) == (405, "method-not-allowed", "GET,HEAD")
+
+
+@pytest.mark.parametrize("path", ["/health", "/metrics", "/nothing"])
+async def test_every_answer_has_the_headers_of_security(client: Client, path: str) -> None:
+    async with client.get(path) as answer:
+        headers = answer.headers
+
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["Content-Security-Policy"] == "default-src 'none'; frame-ancestors 'none'"
+    assert headers["Cache-Control"] == "no-store"
+    assert headers["Server"] == "dataguardian"
+
+
+async def is_told(client: Client, told: tuple[int, str, list[str]]) -> bool:
+    return await health(client) == told

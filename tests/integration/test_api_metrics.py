@@ -1,0 +1,208 @@
+"""``GET /metrics``, from objects on a real API server."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp.test_utils import TestClient, TestServer
+from kubernetes.aio import client
+from prometheus_client.parser import text_string_to_metric_families
+
+from dataguardian import __version__
+from dataguardian.api.app import make_app
+from dataguardian.api.clients import Clients
+from dataguardian.history import History
+from dataguardian.kube import listing
+from dataguardian.kube.client import Kubernetes, objects_path
+from dataguardian.queue import Entry, Queue
+from dataguardian.resources import backup, datasource, restore, storage_location
+from dataguardian.resources.common import API_VERSION, Kind
+
+from .apiserver import ApiServer
+from .clients import postgres_settings, redis_settings
+from .services import HOST, PostgresServer, RedisServer, free_port
+
+AT_TWO = "2026-11-24T02:00:00Z"
+AT_THREE = "2026-11-24T03:00:00Z"
+TWO, THREE = (datetime(2026, 11, 24, hour, tzinfo=UTC).timestamp() for hour in (2, 3))
+
+JOB = {"datasourceRef": {"name": "orders"}, "storage": {"locations": [{"name": "primary"}]}}
+DATASOURCE = {
+    "engine": "postgresql", "host": "orders-db", "database": "orders", "credentialsSecretRef": {"name": "orders"},
+}  # fmt: skip
+LOCATION = {"filesystem": {"claimName": "backups"}}
+RESTORE = {"backupExecutionRef": {"name": "nightly"}, "confirmationPhrase": "RESTAURAR"}
+
+Samples = dict[str, dict[str, float]]  # name → labels as JSON → value
+
+
+@pytest.fixture
+async def kube(apiserver: ApiServer) -> AsyncIterator[Kubernetes]:
+    async with apiserver.connect() as opened:
+        yield opened
+
+
+@pytest.fixture
+async def clients(
+    kube: Kubernetes, postgres_server: PostgresServer, redis_server: RedisServer, tmp_path: Path
+) -> AsyncIterator[Clients]:
+    async with (
+        History(postgres_settings(postgres_server, "postgres", tmp_path)) as history,
+        Queue(redis_settings(redis_server, tmp_path)) as queue,
+    ):
+        yield Clients(kube=kube, history=history, queue=queue)
+
+
+@pytest.fixture
+def namespace(apiserver: ApiServer) -> str:
+    return apiserver.namespace()
+
+
+async def scrape(clients: Clients) -> Samples:
+    """What a sidecar that has just started tells."""
+    async with TestClient(TestServer(make_app(clients))) as http, http.get("/metrics") as answer:
+        assert answer.status == 200
+        assert answer.headers["Content-Type"].startswith("text/plain")
+        text = await answer.text()
+    found: Samples = {}
+    for family in text_string_to_metric_families(text):
+        assert family.name.startswith("dataguardian_")
+        assert family.documentation
+        for sample in family.samples:
+            found.setdefault(sample.name.removeprefix("dataguardian_"), {})[key(**sample.labels)] = sample.value
+    return found
+
+
+def key(**labels: str) -> str:
+    return json.dumps(labels, sort_keys=True)
+
+
+async def make(
+    kube: Kubernetes, kind: Kind[Any], namespace: str, name: str, spec: dict[str, Any], status: dict[str, Any] | None = None
+) -> None:
+    body = {"apiVersion": API_VERSION, "kind": kind.name, "metadata": {"name": name}, "spec": spec}
+    await kube.create(objects_path(kind, namespace), body)
+    if status is not None:
+        await kube.patch(objects_path(kind, namespace, name) + "/status", {"status": status})
+
+
+def run_of(job: str) -> dict[str, Any]:
+    return {"backupJobRef": {"name": job}}
+
+
+async def test_metrics_show_the_release_and_what_is_up(clients: Clients) -> None:
+    found = await scrape(clients)
+
+    assert found["build_info"] == {key(version=__version__): 1}
+    assert (found["kubernetes_up"], found["postgres_up"], found["redis_up"]) == ({"{}": 1}, {"{}": 1}, {"{}": 1})
+
+
+async def test_metrics_show_the_last_success_the_size_and_the_next_slot(
+    clients: Clients, kube: Kubernetes, namespace: str
+) -> None:
+    status = {"lastSuccessfulTime": AT_TWO, "lastSuccessfulSizeBytes": 286261248, "nextScheduleTime": AT_THREE}
+    await make(kube, backup.BACKUP_JOB, namespace, "nightly", JOB, status)
+
+    found = await scrape(clients)
+
+    nightly = key(namespace=namespace, name="nightly")
+    assert found["backup_last_success_timestamp_seconds"][nightly] == TWO
+    assert found["backup_size_bytes"][nightly] == 286261248
+    assert found["backup_next_schedule_timestamp_seconds"][nightly] == THREE
+
+
+async def test_a_job_that_never_succeeded_has_no_last_success(
+    clients: Clients, kube: Kubernetes, namespace: str
+) -> None:
+    await make(kube, backup.BACKUP_JOB, namespace, "nightly", JOB)
+
+    found = await scrape(clients)
+
+    assert key(namespace=namespace, name="nightly") not in found.get("backup_last_success_timestamp_seconds", {})
+
+
+async def test_the_last_attempt_is_the_newest_run_of_the_job_whatever_became_of_it(
+    clients: Clients, kube: Kubernetes, namespace: str
+) -> None:
+    await make(kube, backup.BACKUP_JOB, namespace, "nightly", JOB)
+    for name, started in (("b", AT_THREE), ("c", AT_TWO)):
+        status = {"phase": "Failed", "startTime": started, "completionTime": started}
+        await make(kube, backup.BACKUP_EXECUTION, namespace, name, run_of("nightly"), status)
+    await make(kube, backup.BACKUP_EXECUTION, namespace, "gone", run_of("gone"), {"startTime": AT_THREE})
+
+    attempts = (await scrape(clients))["backup_last_attempt_timestamp_seconds"]
+
+    assert {labels: value for labels, value in attempts.items() if namespace in labels} == {
+        key(namespace=namespace, name="nightly"): THREE
+    }
+
+
+async def test_executions_are_counted_by_operation_and_state(
+    clients: Clients, kube: Kubernetes, namespace: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listing, "PAGE", 2)
+    before = (await scrape(clients))["executions"]
+    for number in range(5):
+        await make(kube, backup.BACKUP_EXECUTION, namespace, f"done-{number}", run_of("x"), {"phase": "Completed"})
+    await make(kube, backup.BACKUP_EXECUTION, namespace, "new", run_of("x"))
+    await make(kube, restore.KIND, namespace, "back", RESTORE, {"phase": "Running"})
+
+    after = (await scrape(clients))["executions"]
+
+    assert len(after) == 2 * 5  # every operation with every state, also with none
+    assert {labels: after[labels] - before[labels] for labels in after if after[labels] != before[labels]} == {
+        key(operation="backup", status="completed"): 5,
+        key(operation="backup", status="queued"): 1,
+        key(operation="restore", status="running"): 1,
+    }
+
+
+async def test_checks_of_datasources_and_locations_are_shown_once_they_were_made(
+    clients: Clients, kube: Kubernetes, namespace: str
+) -> None:
+    for word in ("healthy", "warning", "critical", "unknown"):
+        await make(kube, datasource.KIND, namespace, word, DATASOURCE, {"health": word})
+    await make(kube, datasource.KIND, namespace, "new", DATASOURCE)
+    for word in ("Available", "Full", "Unreachable"):
+        await make(kube, storage_location.KIND, namespace, word.lower(), LOCATION, {"phase": word})
+
+    found = await scrape(clients)
+
+    def of(metric: str) -> dict[str, float]:
+        samples = {name: json.loads(name) for name in found[metric]}
+        return {labels["name"]: found[metric][name] for name, labels in samples.items() if labels["namespace"] == namespace}
+
+    assert of("datasource_up") == {"healthy": 1, "warning": 1, "critical": 0}
+    assert of("storage_up") == {"available": 1, "full": 0, "unreachable": 0}
+
+
+async def test_the_depth_of_a_queue_is_what_is_not_acknowledged(clients: Clients) -> None:
+    before = (await scrape(clients))["queue_depth"]
+    await clients.queue.push("restore-queue", Entry(execution_id="1", namespace="shop", name="back"))
+
+    after = (await scrape(clients))["queue_depth"]
+
+    restores, backups = key(queue="restore-queue"), key(queue="backup-queue")
+    assert (after[restores] - before[restores], after[backups] - before[backups]) == (1, 0)
+
+
+async def test_without_kubernetes_and_redis_the_rest_is_served(
+    postgres_server: PostgresServer, redis_server: RedisServer, tmp_path: Path
+) -> None:
+    nobody = client.Configuration(host=f"http://{HOST}:{free_port()}")
+    no_redis = dataclasses.replace(redis_settings(redis_server, tmp_path), port=free_port())
+    async with (
+        client.ApiClient(nobody) as api,
+        History(postgres_settings(postgres_server, "postgres", tmp_path)) as history,
+        Queue(no_redis) as queue,
+    ):
+        found = await scrape(Clients(kube=Kubernetes(api), history=history, queue=queue))
+
+    assert sorted(found) == ["build_info", "kubernetes_up", "postgres_up", "redis_up"]
+    assert (found["kubernetes_up"], found["postgres_up"], found["redis_up"]) == ({"{}": 0}, {"{}": 1}, {"{}": 0})

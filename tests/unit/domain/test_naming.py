@@ -1,0 +1,55 @@
+"""Names are deterministic, valid and bounded."""
+
+import re
+from datetime import UTC, datetime, timedelta, timezone
+from uuid import UUID
+
+from dataguardian.domain.naming import backup_folder, human_bytes, human_seconds, kubernetes_job_name, slot_run_name
+from dataguardian.resources.execution import RUN_NAME_MAX
+from hypothesis import given
+from hypothesis import strategies as st
+
+JOB_NAMES = st.from_regex(r"[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?", fullmatch=True)
+MOMENTS = st.datetimes(min_value=datetime(2000, 1, 1), max_value=datetime(2100, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001
+KEY = re.compile(r"^[A-Za-z0-9._/-]+$")
+
+
+@given(JOB_NAMES, MOMENTS)
+def test_a_slots_run_has_a_name_that_its_kubernetes_job_and_labels_can_carry(job: str, slot: datetime) -> None:
+    run = slot_run_name(job, slot)
+
+    assert len(run) <= RUN_NAME_MAX
+    assert len(kubernetes_job_name("restore", run)) <= 63
+
+
+@given(JOB_NAMES, MOMENTS, st.integers(-14, 14))
+def test_one_slot_has_one_name_in_every_time_zone(job: str, slot: datetime, hours: int) -> None:
+    elsewhere = slot.astimezone(timezone(timedelta(hours=hours)))
+
+    assert slot_run_name(job, slot) == slot_run_name(job, elsewhere)
+
+
+def test_a_backup_and_a_restore_of_one_name_have_kubernetes_jobs_of_two_names() -> None:
+    assert kubernetes_job_name("backup", "nightly") != kubernetes_job_name("restore", "nightly")
+
+
+@given(JOB_NAMES, JOB_NAMES, st.uuids(), st.uuids(), MOMENTS)
+def test_a_backup_folder_is_made_of_safe_characters_and_never_climbs(
+    namespace: str, job: str, job_uid: UUID, uid: UUID, started: datetime
+) -> None:
+    folder = backup_folder(namespace, job, str(job_uid), str(uid), started)
+
+    assert KEY.match(folder)
+    assert ".." not in folder.split("/")
+    assert folder.startswith(f"{namespace}/{job}-{str(job_uid)[:8]}/")
+
+
+def test_sizes_and_durations_read_as_people_write_them() -> None:
+    assert [human_bytes(size) for size in (0, 1023, 1536, 286261248, 5 * 1024**4)] == [
+        "0 B",
+        "1023 B",
+        "1.5 KiB",
+        "273 MiB",
+        "5.0 TiB",
+    ]
+    assert [human_seconds(seconds) for seconds in (0, 59.4, 61, 3723)] == ["0s", "59s", "1m1s", "1h2m3s"]

@@ -1,0 +1,88 @@
+"""What a run's status says follows from what happened."""
+
+from datetime import UTC, datetime, timedelta
+
+from dataguardian.domain import report as reports
+from dataguardian.domain import status as moves
+from dataguardian.domain.report import Report, StoredCopy
+from dataguardian.errors import StorageUnavailable
+from dataguardian.resources.backup import BackupExecutionStatus
+from hypothesis import given
+from hypothesis import strategies as st
+
+NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
+GOOD = Report(
+    completed=True,
+    dump_bytes=1000,
+    stored_bytes=500,
+    checksum="sha256:" + "0" * 64,
+    engine_version="17.2",
+    copies=[StoredCopy(location="primary", key="a/b/manifest.json", stored=True)],
+)
+BAD = reports.failed(StorageUnavailable("The store is away.", remedy="Wait."), "dump")
+
+
+def queued() -> BackupExecutionStatus:
+    status = moves.accepted(BackupExecutionStatus(), uid="u", generation=1, datasource=None, now=NOW)
+    assert status is not None
+    return status
+
+
+def running() -> BackupExecutionStatus:
+    status = moves.started(queued(), datasource="orders", now=NOW)
+    assert status is not None
+    return status
+
+
+def condition(status: BackupExecutionStatus, type: str) -> tuple[str, str]:
+    found = next(condition for condition in status.conditions if condition.type == type)
+    return found.status, found.reason
+
+
+def test_an_accepted_run_is_queued_once() -> None:
+    status = queued()
+
+    assert status.phase == "Queued"
+    assert condition(status, "Reconciling") == ("True", "Queued")
+    assert moves.accepted(status, uid="u", generation=1, datasource=None, now=NOW) is None
+
+
+def test_a_completed_run_shows_its_result_and_is_ready() -> None:
+    status = moves.ended(running(), GOOD, now=NOW + timedelta(seconds=75))
+
+    assert status is not None
+    assert (status.phase, status.duration, status.stored_size) == ("Completed", "1m15s", "500 B")
+    assert [copy.state for copy in status.copies] == ["Stored"]
+    assert condition(status, "Ready") == ("True", "Completed")
+    assert condition(status, "Reconciling")[0] == "False"
+
+
+def test_a_failed_run_shows_step_code_message_and_remedy() -> None:
+    status = moves.ended(running(), BAD, now=NOW)
+
+    assert status is not None
+    assert status.error is not None
+    assert (status.phase, status.error.code, status.error.step) == ("Failed", "storage-unavailable", "dump")
+    assert (status.error.message, status.error.remedy) == ("The store is away.", "Wait.")
+    assert condition(status, "Ready") == ("False", "StorageUnavailable")
+    assert condition(status, "Stalled")[0] == "True"
+
+
+@given(st.sampled_from([GOOD, BAD]), st.sampled_from([GOOD, BAD]))
+def test_an_ended_run_keeps_its_end(first: Report, second: Report) -> None:
+    ended = moves.ended(running(), first, now=NOW)
+
+    assert ended is not None
+    assert moves.ended(ended, second, now=NOW) is None
+    assert moves.started(ended, datasource="orders", now=NOW) is None
+    assert moves.progressed(ended, step="dump", bytes=1) is None
+    assert moves.waiting(ended, reason="Queued", message="", now=NOW) is None
+
+
+def test_the_status_of_a_long_error_stays_small() -> None:
+    long = reports.failed(StorageUnavailable("x" * 100_000, remedy="y" * 100_000), "dump")
+
+    status = moves.ended(running(), long, now=NOW)
+
+    assert status is not None
+    assert len(status.model_dump_json()) < 8 * 1024

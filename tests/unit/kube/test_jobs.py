@@ -1,0 +1,100 @@
+"""The Kubernetes Job of a run: what its pod may and may not."""
+
+import json
+from typing import Any
+
+import pytest
+from dataguardian.domain.planning import Run, backup_run, datasource_probe, restore_run, storage_probe
+from dataguardian.kube.jobs import Limits, job_manifest
+from dataguardian.resources import backup
+from dataguardian.resources.backup import RunTemplate
+from dataguardian.settings import RunnerSettings
+
+from tests.unit.objects import backup_job, bucket, datasource, execution, restore_request, volume
+
+SETTINGS = RunnerSettings(image="dataguardian:1", image_pull_policy="IfNotPresent", image_pull_secrets=("pull",))
+RUNS: dict[str, Run] = {
+    "backup to a bucket": backup_run(execution(), backup_job(), datasource(), [bucket()]),
+    "backup to a volume": backup_run(execution(), backup_job(), datasource(), [volume()]),
+    "restore": restore_run(restore_request(), execution(), volume(), "a/manifest.json", datasource()),
+    "datasource probe": datasource_probe(datasource()),
+    "storage probe": storage_probe(bucket()),
+}
+
+
+def manifest(run: Run, template: RunTemplate | None = None) -> dict[str, Any]:
+    return job_manifest(
+        name="backup-nightly-1",
+        operation="backup",
+        owner=execution(),
+        kind=backup.BACKUP_EXECUTION,
+        run=run,
+        limits=Limits(active_deadline_seconds=60, backoff_limit=2),
+        settings=SETTINGS,
+        template=template or RunTemplate(),
+    )
+
+
+@pytest.mark.parametrize("run", RUNS.values(), ids=RUNS.keys())
+def test_a_runners_pod_is_restricted_and_has_no_token(run: Run) -> None:
+    pod = manifest(run)["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+
+    assert pod["automountServiceAccountToken"] is False
+    assert pod["securityContext"]["runAsNonRoot"] is True
+    assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    assert container["securityContext"] == {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    }
+
+
+@pytest.mark.parametrize("run", RUNS.values(), ids=RUNS.keys())
+def test_secrets_reach_the_pod_as_files_only(run: Run) -> None:
+    pod = manifest(run)["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+
+    assert "valueFrom" not in json.dumps(container["env"])
+    assert "envFrom" not in container
+    projected = next(volume["projected"] for volume in pod["volumes"] if volume["name"] == "secrets")
+    mounted = {item["path"] for source in projected["sources"] for item in source["secret"]["items"]}
+    assert mounted == {file.path for file in run.secret_files}
+    assert len(mounted) == len(run.secret_files)
+
+
+def test_a_restore_cannot_write_to_the_volume_it_reads() -> None:
+    pod = manifest(RUNS["restore"])["spec"]["template"]["spec"]
+
+    mounts = {mount["name"]: mount.get("readOnly") for mount in pod["containers"][0]["volumeMounts"]}
+    assert mounts["volume-0"] is True
+
+
+def test_errors_that_a_retry_cannot_cure_end_the_job_and_evictions_do_not_count() -> None:
+    ignore, fail = manifest(RUNS["restore"])["spec"]["podFailurePolicy"]["rules"]
+
+    assert (ignore["action"], fail["action"]) == ("Ignore", "FailJob")
+    assert fail["onExitCodes"]["values"] == [64, 65, 66, 70, 77, 78]
+
+
+def test_a_job_is_kept_until_its_result_is_recorded() -> None:
+    assert "ttlSecondsAfterFinished" not in manifest(RUNS["restore"])["spec"]
+
+
+def test_the_run_template_adds_and_never_takes_away() -> None:
+    template = RunTemplate(
+        labels={"team": "shop", "dataguardian.io/owner-uid": "forged"},
+        resources={"limits": {"memory": "1Gi"}},
+        node_selector={"disk": "fast"},
+        priority_class_name="backups",
+    )
+
+    job = manifest(RUNS["backup to a bucket"], template)
+
+    labels, pod = job["spec"]["template"]["metadata"]["labels"], job["spec"]["template"]["spec"]
+    assert labels["team"] == "shop"
+    assert labels["dataguardian.io/owner-uid"] == execution().metadata.uid
+    assert pod["nodeSelector"] == {"disk": "fast"}
+    assert pod["priorityClassName"] == "backups"
+    assert pod["containers"][0]["resources"] == {"limits": {"memory": "1Gi"}}
+    assert pod["imagePullSecrets"] == [{"name": "pull"}]

@@ -1,0 +1,59 @@
+"""Objects to test the rules with."""
+
+from typing import Any
+from uuid import UUID
+
+from dataguardian.resources.backup import BackupExecution, BackupJob
+from dataguardian.resources.datasource import Datasource
+from dataguardian.resources.restore import RestoreRequest
+from dataguardian.resources.storage_location import StorageLocation
+
+CREATED = "2026-11-24T02:00:00Z"
+
+
+def metadata(name: str, number: int) -> dict[str, Any]:
+    return {
+        "name": name,
+        "namespace": "shop",
+        "uid": str(UUID(int=number)),
+        "generation": 1,
+        "creationTimestamp": CREATED,
+    }
+
+
+def datasource(**spec: Any) -> Datasource:
+    whole = {
+        "engine": "postgresql",
+        "host": "orders-db.shop.svc",
+        "database": "orders",
+        "credentialsSecretRef": {"name": "orders-db"},
+        **spec,
+    }
+    return Datasource.read({"metadata": metadata("orders", 1), "spec": whole})
+
+
+def bucket(**spec: Any) -> StorageLocation:
+    s3 = {"bucket": "backups", "prefix": "prod", "credentialsSecretRef": {"name": "s3"}}
+    return StorageLocation.read({"metadata": metadata("primary", 2), "spec": {"s3": s3, **spec}})
+
+
+def volume() -> StorageLocation:
+    return StorageLocation.read(
+        {"metadata": metadata("local", 3), "spec": {"filesystem": {"claimName": "backups", "path": "prod"}}}
+    )
+
+
+def backup_job(**spec: Any) -> BackupJob:
+    whole = {"datasourceRef": {"name": "orders"}, "storage": {"locations": [{"name": "primary"}]}, **spec}
+    return BackupJob.read({"metadata": metadata("nightly", 4), "spec": whole})
+
+
+def execution(name: str = "nightly-1", number: int = 5, status: dict[str, Any] | None = None) -> BackupExecution:
+    return BackupExecution.read(
+        {"metadata": metadata(name, number), "spec": {"backupJobRef": {"name": "nightly"}}, "status": status}
+    )
+
+
+def restore_request(**spec: Any) -> RestoreRequest:
+    whole = {"backupExecutionRef": {"name": "nightly-1"}, "confirmationPhrase": "RESTAURAR", **spec}
+    return RestoreRequest.read({"metadata": metadata("bring-back", 6), "spec": whole})
