@@ -4,7 +4,7 @@
 ARG BASE=debian:trixie-slim
 
 FROM ${BASE} AS dependencies
-ARG UV_VERSION=0.13.8
+ARG UV_VERSION=0.13.9
 ENV DEBIAN_FRONTEND=noninteractive
 # uv trusts the certificate authorities that the base trusts; it compiles bytecode, because the root is read-only later.
 ENV UV_SYSTEM_CERTS=1 UV_PYTHON=/usr/bin/python3 UV_PYTHON_DOWNLOADS=never UV_LINK_MODE=copy UV_COMPILE_BYTECODE=1 \

@@ -31,14 +31,14 @@ check: install ## Lint, types, import contracts, generated files, chart
 	@ruff check .
 	@mypy
 	@lint-imports
-	@hack/lint/packages
+	@hack/packages check
 	@shellcheck $$(git ls-files hack .ci | xargs grep -lE '^#!.*bash')
 	@$(MAKE) --no-print-directory generate
 	@git diff --exit-code -- crds charts manifests docs || { echo "Generated files changed: commit what make generate wrote." >&2; exit 1; }
 	@hack/lint/chart
 
 test: install ## Run all tests: unit, integration (real services), cluster (a real Kubernetes)
-	@hack/tests/packages
+	@hack/packages test
 	@pytest
 
 test-unit: install ## Run the tests of the pure code, under 30 s
@@ -55,5 +55,5 @@ demo-down: ## Take the demo down, with its cluster
 	@hack/demo/demo down
 
 bench: install ## Compare speed and memory with pg_dump and zstd
-	@hack/tests/packages
+	@hack/packages test
 	@python bench/run.py

@@ -5,3 +5,5 @@ SELECT format('SELECT %L, count(*), md5(string_agg(md5(t::text), '''' ORDER BY m
   WHERE relkind = 'r' AND nspname = 'public'
   ORDER BY relname
 \gexec
+SELECT 'sequence ' || sequencename, 1, md5(coalesce(last_value, start_value)::text)
+  FROM pg_sequences WHERE schemaname = 'public' ORDER BY sequencename;

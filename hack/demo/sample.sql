@@ -1,5 +1,4 @@
 -- A shop with 14 tables and about 340,000 rows. Nothing is random: loaded twice, it is the same to the byte.
-\set ON_ERROR_STOP on
 SET client_min_messages = warning;
 BEGIN;
 DROP SCHEMA IF EXISTS public CASCADE;

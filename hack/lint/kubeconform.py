@@ -3,7 +3,6 @@
 The chart is rendered with its defaults and with each file of its folder ``ci``, twice: a rendering that differs from
 the one before would show as a change for ever in tools that compare.
 """
-# ruff: noqa: T201 (it talks to people)
 
 from __future__ import annotations
 

@@ -16,6 +16,13 @@
     │   └── QueueUnavailable        our Redis: backups go on, the sweep finds what waits
     ├── PermissionRefused      77   credentials or rights
     ├── ConfigInvalid          78   DataGuardian itself is set up wrongly
+    ├── Interrupted            70   the runner could not tell how it ended; Kubernetes says why
+    │   ├── OutOfMemory
+    │   ├── Evicted
+    │   ├── NotStarted
+    │   ├── DeadlineExceeded
+    │   ├── RunnerKilled
+    │   └── RunnerLost
     └── Cancelled             143   somebody asked for the end (SIGTERM)
 
 Exit statuses follow sysexits.h. They are an interface: a Kubernetes Job's ``podFailurePolicy`` reads them.
@@ -130,6 +137,48 @@ class ConfigInvalid(DataGuardianError):
     """DataGuardian's own settings are wrong."""
 
     code, exit_status = "config-invalid", 78
+
+
+class Interrupted(DataGuardianError):
+    """The runner ended without a word of its own."""
+
+    code = "interrupted"
+
+
+class OutOfMemory(Interrupted):
+    """The runner's container used more memory than its limit."""
+
+    code = "out-of-memory"
+
+
+class Evicted(Interrupted):
+    """The node had no room for the runner's pod any more."""
+
+    code = "evicted"
+
+
+class NotStarted(Interrupted):
+    """The runner's pod could not start."""
+
+    code = "not-started"
+
+
+class DeadlineExceeded(Interrupted):
+    """The run took longer than its deadline."""
+
+    code = "deadline-exceeded"
+
+
+class RunnerKilled(Interrupted):
+    """Something outside ended the runner's process."""
+
+    code = "runner-killed"
+
+
+class RunnerLost(Interrupted):
+    """The runner's pod or its Kubernetes Job is gone."""
+
+    code = "runner-lost"
 
 
 class Cancelled(DataGuardianError):

@@ -66,7 +66,6 @@ class Queue:
             ssl=settings.tls,
             credential_provider=_Password(settings.password_file) if settings.password_file else None,
             socket_connect_timeout=ANSWER_S / 2,
-            socket_timeout=ANSWER_S,
             # Once, for a connection that ended while it was idle; what is done twice is harmless.
             retry=Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,)),
             decode_responses=True,

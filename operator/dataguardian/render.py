@@ -44,7 +44,7 @@ WHAT: dict[str, Callable[[Path], None]] = {"crds": crds, "rbac": rbac, "errors":
 
 
 def _first_line(error: type) -> str:
-    return (error.__doc__ or "").splitlines()[0]
+    return (error.__doc__ or "").splitlines()[0].replace("``", "`")
 
 
 def _write(path: Path, document: Any) -> None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import ssl
 import subprocess
-import urllib.request
 import uuid
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import cache
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from pathlib import Path
 
 import yaml
@@ -53,7 +53,7 @@ class Etcd(Service):
         ]  # fmt: skip
 
     def answers(self) -> bool:
-        return _ok(f"{self.url}/readyz", None)
+        return _is_ready(HTTPConnection(self.host, self.port, timeout=2))
 
 
 @dataclass
@@ -63,8 +63,8 @@ class ApiServer(Service):
     etcd: Etcd = field(default_factory=Etcd)
 
     def prepare(self) -> None:
-        key = str(self.folder / "service-accounts.key")
-        subprocess.run(["openssl", "genrsa", "-out", key, "2048"], check=True, capture_output=True)
+        new_key = ["openssl", "genrsa", "-out", str(self.folder / "service-accounts.key"), "2048"]
+        subprocess.run(new_key, check=True, capture_output=True)
         (self.folder / "tokens.csv").write_text(f'{TOKEN},admin,admin,"system:masters"\n')
         self.kubeconfig.write_text(yaml.safe_dump(self._kubeconfig()))
 
@@ -103,10 +103,11 @@ class ApiServer(Service):
     def answers(self) -> bool:
         if not self.certificate.exists():
             return False
-        return _ok(f"https://{self.host}:{self.port}/readyz", self.certificate)
+        trust = ssl.create_default_context(cafile=self.certificate)
+        return _is_ready(HTTPSConnection(self.host, self.port, timeout=2, context=trust))
 
     def kubectl(self, *arguments: str, stdin: str = "") -> str:
-        """What kubectl prints. Raises CalledProcessError, with its stderr."""
+        """What kubectl prints. Raises AssertionError with what it complains of."""
         command = [str(kubernetes_bin() / "kubectl"), f"--kubeconfig={self.kubeconfig}", *arguments]
         done = subprocess.run(command, input=stdin, capture_output=True, text=True, check=False)
         if done.returncode:
@@ -123,7 +124,9 @@ class ApiServer(Service):
     async def connect(self) -> AsyncIterator[Kubernetes]:
         """Our own client, as the administrator."""
         configuration = client.Configuration()
-        await config.load_kube_config(str(self.kubeconfig), client_configuration=configuration)
+        await config.load_kube_config(  # type: ignore[no-untyped-call]
+            str(self.kubeconfig), client_configuration=configuration
+        )
         async with client.ApiClient(configuration) as api:
             yield Kubernetes(api)
 
@@ -139,11 +142,11 @@ class ApiServer(Service):
         }
 
 
-def _ok(url: str, authority: Path | None) -> bool:
-    trust = ssl.create_default_context(cafile=authority) if authority else None
-    request = urllib.request.Request(url, headers={"Authorization": f"Bearer {TOKEN}"})
+def _is_ready(connection: HTTPConnection) -> bool:
     try:
-        with urllib.request.urlopen(request, timeout=2, context=trust) as answer:
-            return bool(answer.status == 200)
-    except OSError:
+        connection.request("GET", "/readyz", headers={"Authorization": f"Bearer {TOKEN}"})
+        return connection.getresponse().status == 200
+    except (OSError, HTTPException):
         return False
+    finally:
+        connection.close()

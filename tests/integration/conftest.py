@@ -10,7 +10,6 @@ import pytest
 from .apiserver import ApiServer
 from .services import PostgresServer, RedisServer, S3Server, Service
 
-
 ServiceT = TypeVar("ServiceT", bound=Service)
 
 

@@ -84,7 +84,12 @@ def key(**labels: str) -> str:
 
 
 async def make(
-    kube: Kubernetes, kind: Kind[Any], namespace: str, name: str, spec: dict[str, Any], status: dict[str, Any] | None = None
+    kube: Kubernetes,
+    kind: Kind[Any],
+    namespace: str,
+    name: str,
+    spec: dict[str, Any],
+    status: dict[str, Any] | None = None,
 ) -> None:
     body = {"apiVersion": API_VERSION, "kind": kind.name, "metadata": {"name": name}, "spec": spec}
     await kube.create(objects_path(kind, namespace), body)
@@ -176,7 +181,9 @@ async def test_checks_of_datasources_and_locations_are_shown_once_they_were_made
 
     def of(metric: str) -> dict[str, float]:
         samples = {name: json.loads(name) for name in found[metric]}
-        return {labels["name"]: found[metric][name] for name, labels in samples.items() if labels["namespace"] == namespace}
+        return {
+            labels["name"]: found[metric][name] for name, labels in samples.items() if labels["namespace"] == namespace
+        }
 
     assert of("datasource_up") == {"healthy": 1, "warning": 1, "critical": 0}
     assert of("storage_up") == {"available": 1, "full": 0, "unreachable": 0}

@@ -40,7 +40,7 @@ async def history(postgres_server: PostgresServer, database: str, tmp_path: Path
 
 
 def execution(status: State = "queued", **known: Any) -> ExecutionRow:
-    end = {} if status in ("queued", "running") else {"finished_at": FINISHED_AT}
+    end: dict[str, Any] = {} if status in ("queued", "running") else {"finished_at": FINISHED_AT}
     row = ExecutionRow(
         id=str(uuid.uuid4()), operation="backup", namespace="shop", name="nightly-202611240200",
         trigger="schedule", status=status, queued_at=QUEUED_AT,

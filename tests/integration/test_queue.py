@@ -110,7 +110,7 @@ async def test_queues_are_apart(queue: Queue) -> None:
     assert (await queue.depth(NAME), await queue.depth("restore-queue")) == (0, 1)
 
 
-async def test_an_entry_counts_as_waiting_until_it_is_acknowledged(queue: Queue) -> None:
+async def test_an_entry_counts_as_waiting_until_it_is_acknowledged(queue: Queue, admin: redis.asyncio.Redis) -> None:
     await queue.push(NAME, entry())
     (held,) = await taken(queue)
 
@@ -118,6 +118,7 @@ async def test_an_entry_counts_as_waiting_until_it_is_acknowledged(queue: Queue)
     await queue.ack(NAME, held)
     await queue.ack(NAME, held)
     assert (await queue.waiting(NAME), await queue.depth(NAME)) == (set(), 0)
+    assert (await admin.xpending(NAME, queues.GROUP))["pending"] == 0
 
 
 async def test_waiting_names_every_execution_of_a_long_queue(queue: Queue, admin: redis.asyncio.Redis) -> None:
@@ -259,7 +260,7 @@ async def test_a_changed_password_is_used_without_a_restart(
     assert settings.password_file is not None
     try:
         await admin.config_set("requirepass", "second")
-        await admin.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+        await admin.client_kill_filter(_type="normal", skipme=True)
         await refusal(queue)
 
         settings.password_file.write_text("second")

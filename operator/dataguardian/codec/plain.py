@@ -8,7 +8,7 @@ from collections.abc import Iterator
 class Plain:
     """Bytes as they are."""
 
-    def compressor(self, level: int) -> PlainStream:  # noqa: ARG002
+    def compressor(self, level: int) -> PlainStream:
         return PlainStream()
 
     def decompressor(self) -> PlainReader:

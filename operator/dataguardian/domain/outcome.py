@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from ..errors import DeadlineExceeded, Evicted, Interrupted, NotStarted, OutOfMemory, RunnerKilled, RunnerLost
 from . import report as reports
-from .report import Failure, Report
+from .report import Report
 
 JSON = dict[str, Any]
 
@@ -26,8 +27,7 @@ def outcome(job: JSON, pods: Sequence[JSON], *, step: str) -> Report:
         return report
     if report is not None and report.failure is not None:
         return report
-    code, message, remedy = _killed(job, newest)
-    return Report(completed=False, failure=Failure(code=code, step=step, message=message, remedy=remedy))
+    return reports.failed(_interruption(job, newest), step)
 
 
 def waiting_reason(pod: JSON) -> str | None:
@@ -61,43 +61,27 @@ def _runner_report(pod: JSON) -> Report | None:
     return reports.decode(terminated.get("message", "")) if terminated else None
 
 
-def _killed(job: JSON, pod: JSON | None) -> tuple[str, str, str]:
-    """Code, message and remedy of a run whose runner left no report."""
+def _interruption(job: JSON, pod: JSON | None) -> Interrupted:
+    """Why a runner could not leave a report."""
     failed = _condition(job, "Failed") or {}
     terminated = (_terminated(pod) if pod else None) or {}
     waiting = waiting_reason(pod) if pod else None
+    again = "Run again; look at the node's events if it happens again."
     if terminated.get("reason") == "OOMKilled":
-        return (
-            "out-of-memory",
+        return OutOfMemory(
             "The runner used more memory than its limit.",
-            "Raise the memory limit in spec.runTemplate.resources.",
+            remedy="Raise the memory limit in spec.runTemplate.resources.",
         )
-    if pod and pod.get("status", {}).get("reason") == "Evicted":
-        return (
-            "evicted",
-            f"The pod was evicted: {pod['status'].get('message')}",
-            "Give the node room, and run again.",
-        )
+    if pod and pod["status"].get("reason") == "Evicted":
+        return Evicted(f"The pod was evicted: {pod['status'].get('message')}", remedy="Give the node room. " + again)
     if waiting:
-        return (
-            "not-started",
-            f"The pod could not start. {waiting}"[:1024],
-            "Cure what Kubernetes says, and run again.",
-        )
+        return NotStarted(f"The pod could not start. {waiting}", remedy="Cure what Kubernetes says, and run again.")
     if failed.get("reason") == "DeadlineExceeded":
-        return (
-            "deadline-exceeded",
+        return DeadlineExceeded(
             "The run took longer than spec.activeDeadlineSeconds.",
-            "Raise the deadline, or find what holds the run up in its log.",
+            remedy="Raise the deadline, or find what holds the run up in its log.",
         )
     if terminated:
-        return (
-            "runner-killed",
-            f"The runner ended with exit status {terminated.get('exitCode')} and left no report.",
-            "Run again; look at the node's events if it happens again.",
-        )
-    return (
-        "runner-lost",
-        f"The pod of the run is gone. {failed.get('message', '')}".strip(),
-        "Run again; look at the node's events if it happens again.",
-    )
+        status = terminated.get("exitCode")
+        return RunnerKilled(f"The runner ended with exit status {status} and left no report.", remedy=again)
+    return RunnerLost(f"The pod of the run is gone. {failed.get('message', '')}".strip(), remedy=again)

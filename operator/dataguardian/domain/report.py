@@ -9,7 +9,7 @@ import msgspec
 from ..errors import DataGuardianError
 
 LIMIT_BYTES = 4096
-TEXT_LIMIT = 1200  # bytes of one text as JSON; two of them and the figures stay below the limit
+TEXT_LIMIT = 1000  # bytes of one text as JSON: below a status' limit for it, and two of them below LIMIT_BYTES
 
 
 class Failure(msgspec.Struct, frozen=True, kw_only=True):

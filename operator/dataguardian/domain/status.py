@@ -14,6 +14,7 @@ from .naming import human_bytes, human_seconds
 from .report import Report
 
 StatusT = TypeVar("StatusT", bound=RunStatus)
+BRIEF = 200  # characters of a message in the conditions beside Ready: a status stays under 8 KiB
 
 
 def is_terminal(status: RunStatus) -> bool:
@@ -21,7 +22,7 @@ def is_terminal(status: RunStatus) -> bool:
     return as_state(status.phase) in TERMINAL
 
 
-def accepted(status: StatusT, *, uid: str, generation: int, datasource: str | None, now: datetime) -> StatusT | None:
+def accepted(status: StatusT, *, uid: str, generation: int, now: datetime) -> StatusT | None:
     """Queued, from nothing."""
     if status.phase is not None:
         return None
@@ -30,7 +31,6 @@ def accepted(status: StatusT, *, uid: str, generation: int, datasource: str | No
         phase="Queued",
         execution_id=uid,
         observed_generation=generation,
-        datasource=datasource,
         queued_time=now,
         conditions=_conditions(status, "False", "Queued", "The run waits for its turn.", now, busy=True),
     )
@@ -43,24 +43,32 @@ def waiting(status: StatusT, *, reason: str, message: str, now: datetime) -> Sta
     return _moved(status, conditions=_conditions(status, "False", reason, message, now, busy=True))
 
 
-def started(status: StatusT, *, datasource: str, now: datetime) -> StatusT | None:
-    """Running, from Queued."""
+def started(status: StatusT, *, now: datetime, **chosen: Any) -> StatusT | None:
+    """Running, from Queued; ``chosen`` are fields of the status that were decided at the start."""
     if not may_become(as_state(status.phase), "running"):
         return None
     return _moved(
         status,
         phase="Running",
-        datasource=datasource,
         start_time=now,
         conditions=_conditions(status, "False", "Running", "The run is being done.", now, busy=True),
+        **chosen,
     )
 
 
-def progressed(status: StatusT, *, step: str, bytes: int) -> StatusT | None:
+def progressed(status: StatusT, *, step: str, bytes: int, now: datetime) -> StatusT | None:
     """Further on, while Running."""
     if status.phase != "Running":
         return None
-    return _moved(status, progress=Progress(step=step, bytes=bytes))
+    conditions = _conditions(status, "False", "Running", "The run is being done.", now, busy=True)
+    return _moved(status, progress=Progress(step=step, bytes=bytes), conditions=conditions)
+
+
+def held_up(status: StatusT, *, message: str, now: datetime) -> StatusT | None:
+    """Still Running, with what its pod waits for."""
+    if status.phase != "Running":
+        return None
+    return _moved(status, conditions=_conditions(status, "False", "PodWaiting", message[:1024], now, busy=True))
 
 
 def ended(status: StatusT, report: Report, *, now: datetime) -> StatusT | None:
@@ -74,7 +82,9 @@ def ended(status: StatusT, report: Report, *, now: datetime) -> StatusT | None:
         "progress": None,
     }
     if report.failure is None:
-        conditions = _conditions(status, "True", "Completed", "The run is completed.", now, busy=False)
+        reason = "CompletedWithWarnings" if report.warnings else "Completed"
+        message = " ".join(["The run is completed.", *report.warnings])
+        conditions = _conditions(status, "True", reason, message, now, busy=False)
         return _moved(status, phase="Completed", conditions=conditions, **common, **_result(status, report))
     failure = report.failure
     message = f"{failure.message} {failure.remedy}"
@@ -128,7 +138,8 @@ def _conditions(
     }
     conditions = status.conditions
     for name, value in wanted.items():
-        conditions = with_condition(conditions, name, status=value, reason=reason, message=message, now=now)
+        text = message if name == READY else message[:BRIEF]
+        conditions = with_condition(conditions, name, status=value, reason=reason, message=text, now=now)
     return conditions
 
 

@@ -8,6 +8,7 @@ from ..resources.common import Kind, Resource
 from ..workers.context import Context
 from ..workers.dispatcher import accept
 from ..workers.operations import run_kind_of
+from ..workers.recorder import record_deleted
 from ..workers.scheduler import Scheduler
 
 
@@ -21,3 +22,4 @@ async def seen(context: Context, scheduler: Scheduler, kind: Kind[Any], resource
 async def gone(context: Context, scheduler: Scheduler, kind: Kind[Any], resource: Resource[Any, Any]) -> None:
     """It was deleted; its Kubernetes Job goes with it, what is stored stays."""
     context.catalog.drop(kind, resource)
+    await record_deleted(context, run_kind_of(resource), resource)

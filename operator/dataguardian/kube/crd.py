@@ -84,22 +84,27 @@ def structural(schema: Schema, definitions: Schema) -> Schema:
         raise ValueError(f"no structural form: {schema}")
     if "const" in schema:
         schema["enum"] = [schema.pop("const")]
+    if schema.get("type") == "integer":
+        schema["format"] = "int64"
+    if "description" in schema:
+        schema["description"] = _flat(schema["description"])
+    _go_down(schema, definitions)
+    return {key: value for key, value in schema.items() if key not in _NOISE}
+
+
+def _go_down(schema: Schema, definitions: Schema) -> None:
+    """Make the schemas inside this one structural too."""
     if "properties" in schema:
         schema["properties"] = {name: structural(value, definitions) for name, value in schema["properties"].items()}
+        if "default" in schema:
+            # Whole, because rules are checked against it as it stands here.
+            schema["default"] = {name: value for name, value in schema["default"].items() if value is not None}
     if "items" in schema:
         schema["items"] = structural(schema["items"], definitions)
     if isinstance(schema.get("additionalProperties"), dict):
         schema["additionalProperties"] = structural(schema["additionalProperties"], definitions)
     else:
         schema.pop("additionalProperties", None)
-    if "description" in schema:
-        schema["description"] = _flat(schema["description"])
-    if schema.get("type") == "integer":
-        schema["format"] = "int64"
-    if "default" in schema and "properties" in schema:
-        # Whole, because rules are checked against it as it stands here.
-        schema["default"] = {name: value for name, value in schema["default"].items() if value is not None}
-    return {key: value for key, value in schema.items() if key not in _NOISE}
 
 
 def _in_place(schema: Schema, definitions: Schema) -> Schema:

@@ -42,7 +42,8 @@ class RestoreRequestSpec(Model):
 class RestoreRequestStatus(RunStatus):
     """The state of the restore."""
 
-    storage_location: ObjectName | None = Field(default=None, description="StorageLocation whose copy was read.")
+    backup_job: ObjectName | None = Field(default=None, description="BackupJob that made the backup.")
+    storage_location: ObjectName | None = Field(default=None, description="StorageLocation whose copy is read.")
     dump_bytes: int | None = Field(default=None, ge=0, description="Bytes of the dump that were loaded.")
     stored_bytes: int | None = Field(default=None, ge=0, description="Bytes that were read from the location.")
     tables: int | None = Field(default=None, ge=0, description="Tables in the target after the restore.")

@@ -59,7 +59,7 @@ def main(operation: str) -> int:
     run, outcome = Run(Lines(operation)), _Outcome()
     cancelled_at: list[float] = []
 
-    def cancel(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
+    def cancel(number: int, frame: FrameType | None) -> None:
         if not cancelled_at:
             cancelled_at.append(time.monotonic())
             run.cancel()

@@ -17,8 +17,7 @@ from ..domain import status as moves
 from ..domain.naming import OWNER_UID, kubernetes_job_name
 from ..domain.outcome import waiting_reason
 from ..domain.readiness import Obstacle
-from ..domain.report import Failure, Report
-from ..errors import NotFound, SpecInvalid
+from ..errors import DataGuardianError, NotFound, NotStarted, RunnerLost, SpecInvalid
 from ..kube.client import Absent, ApiRefused, Conflict, jobs_path
 from ..kube.jobs import job_manifest
 from ..kube.status import change_status
@@ -37,6 +36,7 @@ BLOCK_MS = 2000
 QUEUE_AWAY_S = 30.0  # after which runs start without the queue
 QUEUE_DEADLINE = timedelta(hours=1)  # for a run whose references stay missing
 START_DEADLINE = timedelta(minutes=10)  # for a pod that does not start
+CURE = "Cure what the message says, and run again."
 LOST_AFTER = timedelta(minutes=2)  # a Running run without a Kubernetes Job
 
 Run = Resource[Any, Any]
@@ -49,9 +49,7 @@ async def accept(context: Context, run_kind: RunKind, run: Run) -> None:
         context.kube,
         run_kind.kind,
         run,
-        lambda current: moves.accepted(
-            current.status, uid=meta.uid, generation=current.metadata.generation, datasource=None, now=now()
-        ),
+        lambda current: moves.accepted(current.status, uid=meta.uid, generation=current.metadata.generation, now=now()),
     )
     context.catalog.put(run_kind.kind, run)
     await recorder.record_state(context, run_kind, run)
@@ -93,13 +91,13 @@ async def dispatch(context: Context, run_kind: RunKind, run: Run) -> None:
         await _wait(context, run_kind, run, Obstacle("KubernetesRefused", str(refusal)[:1024]))
         return
     except (SpecInvalid, NotFound) as refusal:
-        await _end(context, run_kind, run, reports.failed(refusal, "connect"))
+        await _end(context, run_kind, run, refusal)
         return
     run = await change_status(
         context.kube,
         run_kind.kind,
         run,
-        lambda current: moves.started(current.status, datasource=prepared.datasource, now=now()),
+        lambda current: moves.started(current.status, now=now(), **prepared.chosen),
     )
     context.catalog.put(run_kind.kind, run)
     log.info("Run started", extra={"action": "run_started", **_fields(run_kind, run)})
@@ -172,13 +170,8 @@ async def _create_job(context: Context, run_kind: RunKind, run: Run, prepared: P
 async def _wait(context: Context, run_kind: RunKind, run: Run, obstacle: Obstacle) -> None:
     queued = run.status.queued_time
     if queued and now() - queued > QUEUE_DEADLINE:
-        failure = Failure(
-            code="not-found",
-            step="connect",
-            message=f"The run waited for an hour. {obstacle.message}",
-            remedy="Cure it, and run again.",
-        )
-        await _end(context, run_kind, run, Report(completed=False, failure=failure))
+        overdue = NotFound(f"The run waited for an hour. {obstacle.message}", remedy=CURE)
+        await _end(context, run_kind, run, overdue)
         return
     run = await change_status(
         context.kube,
@@ -198,22 +191,22 @@ async def _check_running(context: Context, run_kind: RunKind, run: Run) -> None:
         try:
             await context.kube.get(path)
         except Absent:
-            await _end(context, run_kind, run, _failure("runner-lost", "The Kubernetes Job of the run is gone."))
+            await _end(context, run_kind, run, RunnerLost("The Kubernetes Job of the run is gone.", remedy=CURE))
             return
     pod = context.pods.get(run.metadata.uid)
     reason = waiting_reason(pod) if pod and pod["status"].get("phase") == "Pending" else None
     if age > START_DEADLINE and reason:
-        await _end(context, run_kind, run, _failure("not-started", f"The pod could not start. {reason}"[:1024]))
+        await _end(context, run_kind, run, NotStarted(f"The pod could not start. {reason}", remedy=CURE))
         await context.kube.delete(path)
+    elif reason:
+        held_up = partial(moves.held_up, message=reason, now=now())
+        await change_status(context.kube, run_kind.kind, run, lambda current: held_up(current.status))
 
 
-def _failure(code: str, message: str) -> Report:
-    remedy = "Cure what the message says, and run again."
-    return Report(completed=False, failure=Failure(code=code, step="connect", message=message, remedy=remedy))
-
-
-async def _end(context: Context, run_kind: RunKind, run: Run, report: Report) -> None:
-    await recorder.end(context, run_kind, run, report, ended_at=now(), lines=[])
+async def _end(context: Context, run_kind: RunKind, run: Run, error: DataGuardianError) -> None:
+    """Failed before, or without, a word of the runner."""
+    step = run.status.progress.step if run.status.progress else "connect"
+    await recorder.end(context, run_kind, run, reports.failed(error, step), ended_at=now(), lines=[])
 
 
 def _fields(run_kind: RunKind, run: Run) -> dict[str, str]:

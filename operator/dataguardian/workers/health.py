@@ -5,14 +5,18 @@ So the operator itself needs no right to read Secrets, and a check passes throug
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
+from ..domain import report as reports
 from ..domain.health import datasource_status, is_due, location_status
 from ..domain.naming import OWNER_NAME, OWNER_UID
-from ..domain.outcome import outcome
+from ..domain.outcome import outcome, waiting_reason
 from ..domain.planning import Run, datasource_probe, storage_probe
-from ..kube.client import JSON, Conflict, jobs_path, pods_path
+from ..domain.report import Report
+from ..errors import NotStarted
+from ..kube.client import JSON, ApiRefused, Conflict, jobs_path, pods_path
 from ..kube.jobs import Limits, job_manifest
 from ..kube.status import change_status
 from ..resources import datasource, storage_location
@@ -23,6 +27,7 @@ from .loop import attempt
 
 TICK_S = 5.0
 LIMITS = Limits(active_deadline_seconds=90, backoff_limit=0, ttl_seconds=300)
+START_DEADLINE = timedelta(seconds=30)  # for the pod of a check
 GENERATION = "dataguardian.io/generation"
 CHECKED: tuple[Kind[Any], ...] = (datasource.KIND, storage_location.KIND)
 
@@ -46,11 +51,27 @@ async def _start(context: Context, kind: Kind[Any], checked: Resource[Any, Any])
         settings=context.runner,
         template=RunTemplate(),
     )
-    body["metadata"]["annotations"][GENERATION] = str(checked.metadata.generation)
+    generation = checked.metadata.generation
+    body["metadata"]["annotations"][GENERATION] = str(generation)
+    path = jobs_path(checked.metadata.namespace)
     try:
-        await context.kube.create(jobs_path(checked.metadata.namespace), body)
+        await context.kube.create(path, body)
     except Conflict:
-        return  # the check before is still under way
+        # The check before is still under way; its pod may never start.
+        if reason := _held_up(context.pods.get(checked.metadata.uid)):
+            error = NotStarted(f"The pod of the check could not start. {reason}", remedy="Cure what Kubernetes says.")
+            await _write(context, kind, checked, reports.failed(error, "connect"), generation)
+            await context.kube.delete(f"{path}/{body['metadata']['name']}")
+    except ApiRefused as refusal:
+        await _write(context, kind, checked, reports.failed(refusal, "connect"), generation)
+
+
+def _held_up(pod: JSON | None) -> str | None:
+    """Why the pod of a check does not start, once it had time to."""
+    if pod is None or pod["status"].get("phase") != "Pending":
+        return None
+    age = now() - datetime.fromisoformat(pod["metadata"]["creationTimestamp"])
+    return waiting_reason(pod) if age > START_DEADLINE else None
 
 
 def _probe(checked: Resource[Any, Any]) -> Run:
@@ -73,12 +94,15 @@ async def ended(context: Context, job: JSON) -> None:
     generation = int(meta["annotations"][GENERATION])
     checked = await context.catalog.read(kind, namespace, meta["annotations"][OWNER_NAME])
     if checked is not None and checked.metadata.uid == meta["labels"][OWNER_UID]:
-        judge: Any = datasource_status if kind is datasource.KIND else location_status
-        checked = await change_status(
-            context.kube,
-            kind,
-            checked,
-            lambda current: judge(current, report, generation=generation, now=now()),
-        )
-        context.catalog.put(kind, checked)
+        await _write(context, kind, checked, report, generation)
     await context.kube.delete(jobs_path(namespace, meta["name"]))
+
+
+async def _write(
+    context: Context, kind: Kind[Any], checked: Resource[Any, Any], report: Report, generation: int
+) -> None:
+    judge: Any = datasource_status if kind is datasource.KIND else location_status
+    changed = await change_status(
+        context.kube, kind, checked, lambda current: judge(current, report, generation=generation, now=now())
+    )
+    context.catalog.put(kind, changed)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,7 +33,7 @@ class Prepared:
     run: Run
     limits: Limits
     template: RunTemplate
-    datasource: str
+    chosen: Mapping[str, Any]  # fields of the run's status
 
 
 Prepare = Callable[[Catalog, Any], Awaitable[Prepared]]
@@ -69,7 +69,7 @@ async def prepare_backup(catalog: Catalog, execution: BackupExecution) -> Prepar
         run=backup_run(execution, job, source, [location for location in locations.values() if location]),
         limits=Limits(active_deadline_seconds=job.spec.active_deadline_seconds, backoff_limit=job.spec.backoff_limit),
         template=job.spec.run_template,
-        datasource=source.metadata.name,
+        chosen={"datasource": source.metadata.name},
     )
 
 
@@ -90,7 +90,11 @@ async def prepare_restore(catalog: Catalog, request: RestoreRequest) -> Prepared
         run=restore_run(request, entry, location, copy.key, target),
         limits=Limits(active_deadline_seconds=request.spec.active_deadline_seconds, backoff_limit=0),
         template=job.spec.run_template if job else RunTemplate(),
-        datasource=target_name,
+        chosen={
+            "datasource": target_name,
+            "backup_job": entry.spec.backup_job_ref.name,
+            "storage_location": copy.location,
+        },
     )
 
 

@@ -11,15 +11,17 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
+from ..domain import report as reports
 from ..domain import status as moves
 from ..domain.executions import as_state
 from ..domain.naming import OPERATION, OWNER_NAME, OWNER_UID
 from ..domain.outcome import outcome
 from ..domain.report import Report
 from ..domain.summary import job_summary
-from ..errors import DataGuardianError
+from ..errors import Cancelled, DataGuardianError
 from ..history import ExecutionRow, HistoryUnavailable, LogLine, upsert
 from ..kube.client import JSON, Absent, jobs_path, pods_path
+from ..kube.events import post_end
 from ..kube.status import change_status
 from ..resources import backup
 from ..resources.backup import BackupExecution, BackupExecutionStatus
@@ -90,6 +92,7 @@ async def end(
             "code": run.status.error.code if run.status.error else None,
         },
     )
+    await post_end(context.kube, run_kind.kind, run)
     if isinstance(run, BackupExecution):
         await _summarize(context, run)
     await _write(context, _row(run_kind, run, lines))
@@ -103,6 +106,14 @@ async def record_state(context: Context, run_kind: RunKind, run: Run) -> None:
         await _write(context, _row(run_kind, run, []))
     except HistoryUnavailable as error:
         log.warning("%s", error, extra={"action": "history_away", "execution": run.metadata.uid})
+
+
+async def record_deleted(context: Context, run_kind: RunKind, run: Run) -> None:
+    """The row of a run whose object was deleted before its end: its Kubernetes Job went with it."""
+    error = Cancelled("The run object was deleted.", remedy="Run again.")
+    status = moves.ended(run.status, reports.failed(error, "connect"), now=now())
+    if status is not None and status.queued_time is not None:
+        await _write(context, _row(run_kind, run.model_copy(update={"status": status}), []))
 
 
 async def _write(context: Context, row: ExecutionRow) -> None:
@@ -161,11 +172,12 @@ def _row(run_kind: RunKind, run: Run, lines: list[LogLine]) -> ExecutionRow:
     if state is None or status.queued_time is None or run_kind.operation == "probe":
         raise ValueError("a run that is not accepted has no row")
     is_backup = isinstance(run, BackupExecution)
+    job = run.spec.backup_job_ref.name if is_backup else status.backup_job
     return ExecutionRow(
         id=run.metadata.uid,
         operation=run_kind.operation,
         namespace=run.metadata.namespace,
-        job=run.spec.backup_job_ref.name if is_backup else None,
+        job=job,
         name=run.metadata.name,
         datasource=status.datasource,
         trigger="schedule" if is_backup and run.spec.trigger == "Schedule" else "manual",

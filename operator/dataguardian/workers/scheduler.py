@@ -6,11 +6,12 @@ import asyncio
 import heapq
 import logging
 from datetime import datetime
+from functools import partial
 
 from ..domain.naming import slot_run_name
 from ..domain.schedule import next_slot
-from ..errors import DataGuardianError, SpecInvalid
-from ..kube.client import Conflict, objects_path
+from ..errors import SpecInvalid
+from ..kube.client import Absent, Conflict, objects_path
 from ..kube.status import change_status
 from ..resources.backup import BACKUP_EXECUTION, BACKUP_JOB, BackupJob
 from ..resources.common import API_VERSION, timestamp
@@ -20,6 +21,7 @@ from .loop import attempt
 log = logging.getLogger(__name__)
 
 TICK_S = 1.0
+RETRY_S = 5.0
 
 
 class Scheduler:
@@ -54,24 +56,29 @@ class Scheduler:
     async def run(self) -> None:
         """Start what is due, for ever."""
         while True:
-            await attempt("scheduler", self._start_due)
+            await self.start_due()
             await asyncio.sleep(TICK_S)
 
-    async def _start_due(self) -> None:
+    async def start_due(self) -> None:
+        """Start each slot that is due; one that fails is tried again later, and holds up no other."""
+        failed = []
         while self._heap and self._heap[0][0] <= now():
             slot, uid = heapq.heappop(self._heap)
             known = self._slots.get(uid)
             if known is None or known[0] != slot:
                 continue
-            job = known[1]
-            try:
-                await self._start(job, slot)
-            except DataGuardianError:
-                heapq.heappush(self._heap, (slot, uid))  # the same slot again at the next tick
-                raise
-            following = next_slot(job.spec.schedule or "", job.spec.time_zone, max(slot, now()))
-            self._enter(job, following)
-            await self._tell(job, slot, following)
+            if not await attempt("scheduler", partial(self._run_slot, known[1], slot)):
+                failed.append((slot, uid))
+        for entry in failed:
+            heapq.heappush(self._heap, entry)
+        if failed:
+            await asyncio.sleep(RETRY_S)
+
+    async def _run_slot(self, job: BackupJob, slot: datetime) -> None:
+        await self._start(job, slot)
+        following = next_slot(job.spec.schedule or "", job.spec.time_zone, max(slot, now()))
+        self._enter(job, following)
+        await self._tell(job, slot, following)
 
     async def _start(self, job: BackupJob, slot: datetime) -> None:
         meta = job.metadata
@@ -89,6 +96,8 @@ class Scheduler:
             await self._context.kube.create(objects_path(BACKUP_EXECUTION, meta.namespace), body)
         except Conflict:
             return  # the slot has its run
+        except Absent:
+            return  # the namespace is gone
         log.info("Slot started", extra={"action": "slot_started", "namespace": meta.namespace, "job": meta.name})
 
     async def _tell(self, job: BackupJob, slot: datetime, following: datetime) -> None:

@@ -19,7 +19,7 @@ from ..kube.watch import follow
 from ..resources.common import Resource
 from ..resources.execution import RunStatus
 from . import health, recorder
-from .context import Context
+from .context import Context, now
 from .loop import attempt
 from .operations import RUN_KINDS
 
@@ -50,13 +50,12 @@ async def watch_pods(context: Context) -> None:
     async def seen(change: str, pod: JSON) -> None:
         labels = pod["metadata"]["labels"]
         uid = pod["metadata"]["uid"]
-        if labels.get(OPERATION) not in RUN_KINDS:
-            return
         if change == "DELETED":
             context.pods.pop(labels[OWNER_UID], None)
             return
         context.pods[labels[OWNER_UID]] = {"metadata": pod["metadata"], "status": pod["status"]}
-        if pod["status"].get("phase") == "Running" and uid not in followers:
+        is_run = labels.get(OPERATION) in RUN_KINDS
+        if is_run and pod["status"].get("phase") == "Running" and uid not in followers:
             followers[uid] = asyncio.create_task(_follow_log(context, pod))
             followers[uid].add_done_callback(lambda _: followers.pop(uid, None))
 
@@ -96,7 +95,7 @@ async def _progress(context: Context, pod: JSON) -> None:
 
 def _progressed(told: tuple[str, int], run: Resource[Any, Any]) -> RunStatus | None:
     status: RunStatus = run.status
-    return moves.progressed(status, step=told[0], bytes=told[1])
+    return moves.progressed(status, step=told[0], bytes=told[1], now=now())
 
 
 def _told(line: bytes) -> tuple[str, int] | None:
@@ -105,6 +104,6 @@ def _told(line: bytes) -> tuple[str, int] | None:
         fields = json.loads(line)
     except ValueError:
         return None
-    if not isinstance(fields, dict) or fields.get("action") not in ("step", "progress"):
+    if not isinstance(fields, dict) or fields.get("action") not in ("step_started", "progress"):
         return None
     return str(fields.get("step", "")), int(fields.get("bytes", 0))

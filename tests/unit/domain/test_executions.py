@@ -1,8 +1,9 @@
 """States move forward only."""
 
-from dataguardian.domain.executions import STATES, TERMINAL, State, as_phase, as_state, may_become
 from hypothesis import given
 from hypothesis import strategies as st
+
+from dataguardian.domain.executions import STATES, TERMINAL, State, as_phase, as_state, may_become
 
 ANY = st.sampled_from(STATES)
 

@@ -3,11 +3,11 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+
 from dataguardian.domain import report as reports
 from dataguardian.domain.health import datasource_status, is_due, location_status
 from dataguardian.domain.report import Report
 from dataguardian.errors import NotFound, StorageFull
-
 from tests.unit.objects import bucket, datasource
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)

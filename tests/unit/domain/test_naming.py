@@ -4,10 +4,11 @@ import re
 from datetime import UTC, datetime, timedelta, timezone
 from uuid import UUID
 
-from dataguardian.domain.naming import backup_folder, human_bytes, human_seconds, kubernetes_job_name, slot_run_name
-from dataguardian.resources.execution import RUN_NAME_MAX
 from hypothesis import given
 from hypothesis import strategies as st
+
+from dataguardian.domain.naming import backup_folder, human_bytes, human_seconds, kubernetes_job_name, slot_run_name
+from dataguardian.resources.execution import RUN_NAME_MAX
 
 JOB_NAMES = st.from_regex(r"[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?", fullmatch=True)
 MOMENTS = st.datetimes(min_value=datetime(2000, 1, 1), max_value=datetime(2100, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001

@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import pytest
+
 from dataguardian.domain.outcome import finished, outcome, waiting_reason
 
 REPORT = json.dumps({"completed": True, "stored_bytes": 5})
@@ -69,7 +70,9 @@ def test_a_runner_that_left_no_word_fails_with_what_kubernetes_says(found: tuple
 
 
 def test_a_pod_that_cannot_be_scheduled_says_why() -> None:
-    status = {"conditions": [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "no pvc"}]}
+    status = {
+        "conditions": [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "no pvc"}]
+    }
 
     assert waiting_reason({"status": status}) == "Unschedulable: no pvc"
     assert waiting_reason(pod(waiting={"reason": "ContainerCreating"})) is None

@@ -7,7 +7,6 @@ from dataguardian.domain.readiness import job_status, obstacle
 from dataguardian.resources.backup import BackupJob
 from dataguardian.resources.datasource import Datasource
 from dataguardian.resources.storage_location import StorageLocation
-
 from tests.unit.objects import backup_job, bucket, datasource
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)

@@ -4,10 +4,11 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
-from dataguardian.domain.schedule import next_slot
-from dataguardian.errors import SpecInvalid
 from hypothesis import given
 from hypothesis import strategies as st
+
+from dataguardian.domain.schedule import next_slot
+from dataguardian.errors import SpecInvalid
 
 ZONES = st.sampled_from(["UTC", "Europe/Berlin", "America/New_York", "America/Sao_Paulo", "Australia/Lord_Howe"])
 MOMENTS = st.datetimes(min_value=datetime(2020, 1, 1), max_value=datetime(2030, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001
@@ -43,7 +44,11 @@ def test_macros_are_schedules(macro: str) -> None:
 
 @pytest.mark.parametrize(
     ("schedule", "zone", "field"),
-    [("0 0 31 2 *", "UTC", "spec.schedule"), ("0 0 * *", "UTC", "spec.schedule"), ("@daily", "Mars/Base", "spec.timeZone")],
+    [
+        ("0 0 31 2 *", "UTC", "spec.schedule"),
+        ("0 0 * *", "UTC", "spec.schedule"),
+        ("@daily", "Mars/Base", "spec.timeZone"),
+    ],
 )
 def test_a_schedule_that_never_comes_is_refused_by_the_field_that_is_wrong(
     schedule: str, zone: str, field: str

@@ -2,13 +2,15 @@
 
 from datetime import UTC, datetime, timedelta
 
+import msgspec
+from hypothesis import given
+from hypothesis import strategies as st
+
 from dataguardian.domain import report as reports
 from dataguardian.domain import status as moves
 from dataguardian.domain.report import Report, StoredCopy
 from dataguardian.errors import StorageUnavailable
 from dataguardian.resources.backup import BackupExecutionStatus
-from hypothesis import given
-from hypothesis import strategies as st
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 GOOD = Report(
@@ -23,7 +25,7 @@ BAD = reports.failed(StorageUnavailable("The store is away.", remedy="Wait."), "
 
 
 def queued() -> BackupExecutionStatus:
-    status = moves.accepted(BackupExecutionStatus(), uid="u", generation=1, datasource=None, now=NOW)
+    status = moves.accepted(BackupExecutionStatus(), uid="u", generation=1, now=NOW)
     assert status is not None
     return status
 
@@ -44,7 +46,7 @@ def test_an_accepted_run_is_queued_once() -> None:
 
     assert status.phase == "Queued"
     assert condition(status, "Reconciling") == ("True", "Queued")
-    assert moves.accepted(status, uid="u", generation=1, datasource=None, now=NOW) is None
+    assert moves.accepted(status, uid="u", generation=1, now=NOW) is None
 
 
 def test_a_completed_run_shows_its_result_and_is_ready() -> None:
@@ -75,7 +77,7 @@ def test_an_ended_run_keeps_its_end(first: Report, second: Report) -> None:
     assert ended is not None
     assert moves.ended(ended, second, now=NOW) is None
     assert moves.started(ended, datasource="orders", now=NOW) is None
-    assert moves.progressed(ended, step="dump", bytes=1) is None
+    assert moves.progressed(ended, step="dump", bytes=1, now=NOW) is None
     assert moves.waiting(ended, reason="Queued", message="", now=NOW) is None
 
 
@@ -86,3 +88,22 @@ def test_the_status_of_a_long_error_stays_small() -> None:
 
     assert status is not None
     assert len(status.model_dump_json()) < 8 * 1024
+
+
+def test_a_completed_run_with_warnings_says_them() -> None:
+    status = moves.ended(running(), msgspec.structs.replace(GOOD, warnings=["Table t has 3 rows less."]), now=NOW)
+
+    assert status is not None
+    assert condition(status, "Ready") == ("True", "CompletedWithWarnings")
+    assert "Table t has 3 rows less." in next(each.message for each in status.conditions if each.type == "Ready")
+
+
+def test_a_pod_that_waits_shows_until_it_works() -> None:
+    held = moves.held_up(running(), message="Unschedulable: no node", now=NOW)
+    assert held is not None
+    assert condition(held, "Reconciling") == ("True", "PodWaiting")
+
+    working = moves.progressed(held, step="dump", bytes=5, now=NOW)
+
+    assert working is not None
+    assert condition(working, "Reconciling") == ("True", "Running")

@@ -5,7 +5,6 @@ from typing import Any
 
 from dataguardian.domain.summary import job_summary
 from dataguardian.resources.backup import BackupExecution, BackupJobStatus
-
 from tests.unit.objects import execution
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -19,9 +18,7 @@ def ended(name: str, phase: str, at: str) -> BackupExecution:
         "message": "m",
         "lastTransitionTime": at,
     }
-    return execution(
-        name, status={"phase": phase, "completionTime": at, "storedBytes": 7, "conditions": [ready]}
-    )
+    return execution(name, status={"phase": phase, "completionTime": at, "storedBytes": 7, "conditions": [ready]})
 
 
 def summary(*runs: BackupExecution) -> BackupJobStatus:

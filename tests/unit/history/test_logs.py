@@ -41,6 +41,14 @@ def test_a_log_of_long_lines_is_cut_by_its_bytes() -> None:
     assert len(msgspec.json.encode(kept)) <= 20_000
 
 
+def test_a_short_line_after_a_gap_stays_behind_it() -> None:
+    lines = [line(text) for text in ("a", "x" * 4_000, "y" * 4_000, "z" * 400, "b")]
+
+    kept = messages(capped(lines, max_bytes=5_000))
+
+    assert kept == ["a", "[2 lines are left out here]", "z" * 400, "b"]
+
+
 def test_a_very_long_line_is_cut() -> None:
     (kept,) = capped([line("x" * (MAX_MESSAGE + 7))])
 

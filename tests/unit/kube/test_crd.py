@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+
 from dataguardian.kube.crd import definition, structural
 from dataguardian.resources import KINDS
 from dataguardian.resources.common import Kind

@@ -4,12 +4,12 @@ import json
 from typing import Any
 
 import pytest
+
 from dataguardian.domain.planning import Run, backup_run, datasource_probe, restore_run, storage_probe
 from dataguardian.kube.jobs import Limits, job_manifest
 from dataguardian.resources import backup
 from dataguardian.resources.backup import RunTemplate
 from dataguardian.settings import RunnerSettings
-
 from tests.unit.objects import backup_job, bucket, datasource, execution, restore_request, volume
 
 SETTINGS = RunnerSettings(image="dataguardian:1", image_pull_policy="IfNotPresent", image_pull_secrets=("pull",))
