@@ -28,7 +28,7 @@ RUN touch /before && /opt/uv/bin/uv sync --frozen --no-dev --no-editable \
 FROM ${BASE}
 ARG PGDG=0
 ENV DEBIAN_FRONTEND=noninteractive
-# The clients' packages pull in Perl for wrappers that nothing here calls: a third of the image.
+# The clients' packages pull in Perl for wrappers that nothing here calls.
 RUN apt-get update -q \
  && if [ "${PGDG}" = 1 ]; then \
       apt-get install -qy --no-install-recommends ca-certificates postgresql-common \

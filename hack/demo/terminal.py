@@ -70,8 +70,13 @@ def output(*command: str, given: str | None = None, what: str = "waiting") -> st
 
 def show(*command: str, what: str = "waiting") -> None:
     """A command that the reader could type, and what it prints."""
-    say(f"$ {shlex.join(command)}")
+    say(f"$ {' '.join(_quoted(word) for word in command)}")
     say("\n".join(f"  {line}".rstrip() for line in output(*command, what=what).rstrip().splitlines()))
+
+
+def _quoted(word: str) -> str:
+    # As a person would write it: single quotes inside double ones.
+    return f'"{word}"' if "'" in word and not set(word) & set('"$`!') else shlex.quote(word)
 
 
 def read(*resource: str) -> Any:

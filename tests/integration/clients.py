@@ -1,15 +1,18 @@
-"""Settings that point our own clients at the tests' services, with secrets in files as in a pod."""
+"""How the tests bring our own clients and their services together, and services to a halt."""
 
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from dataguardian.settings import PostgresSettings, RedisSettings
 
-from .services import PostgresServer, RedisServer
+from .services import PostgresServer, RedisServer, Service
 
 
 def postgres_settings(server: PostgresServer, database: str, folder: Path) -> PostgresSettings:
@@ -42,3 +45,23 @@ async def until(condition: Callable[[], Awaitable[object]], *, what: str, second
         if time.monotonic() > deadline:
             raise TimeoutError(f"not within {seconds} s: {what}")
         await asyncio.sleep(0.05)
+
+
+@contextmanager
+def frozen(service: Service) -> Iterator[None]:
+    """The service and its children stand still inside this block; the kernel still takes connections."""
+    assert service.process is not None
+    parent = service.process.pid
+    children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
+    pids = [parent, *map(int, children)]
+    try:
+        _send(pids, signal.SIGSTOP)
+        yield
+    finally:
+        _send(pids, signal.SIGCONT)
+
+
+def _send(pids: list[int], number: signal.Signals) -> None:
+    for pid in pids:
+        with suppress(ProcessLookupError):  # a child that has ended meanwhile
+            os.kill(pid, number)

@@ -187,6 +187,12 @@ class PostgresServer(Service):
             connection.execute(psycopg.sql.SQL("CREATE DATABASE {}").format(psycopg.sql.Identifier(name)))
         return name
 
+    def drop(self, database: str) -> None:
+        """Remove a database, whoever uses it."""
+        with psycopg.connect(self.dsn(), autocommit=True) as connection:
+            name = psycopg.sql.Identifier(database)
+            connection.execute(psycopg.sql.SQL("DROP DATABASE {} WITH (FORCE)").format(name))
+
     def sql(self, database: str, *statements: LiteralString) -> None:
         """Run statements, each in its own transaction."""
         with psycopg.connect(self.dsn(database), autocommit=True) as connection:

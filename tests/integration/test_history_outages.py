@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psycopg
@@ -18,7 +15,7 @@ from dataguardian.errors import ConfigInvalid
 from dataguardian.history import History, HistoryUnavailable
 from dataguardian.settings import PostgresSettings
 
-from .clients import postgres_settings
+from .clients import frozen, postgres_settings
 from .services import PostgresServer
 
 LIMIT_S = 5.0
@@ -169,23 +166,3 @@ async def until_answers(history: History) -> None:
         except HistoryUnavailable:
             if time.monotonic() > deadline:
                 raise
-
-
-@contextmanager
-def frozen(server: PostgresServer) -> Iterator[None]:
-    """The server and its children stand still inside this block; the kernel still takes connections."""
-    assert server.process is not None
-    parent = server.process.pid
-    children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
-    pids = [parent, *map(int, children)]
-    try:
-        _send(pids, signal.SIGSTOP)
-        yield
-    finally:
-        _send(pids, signal.SIGCONT)
-
-
-def _send(pids: list[int], number: signal.Signals) -> None:
-    for pid in pids:
-        with suppress(ProcessLookupError):  # a child that has ended meanwhile
-            os.kill(pid, number)

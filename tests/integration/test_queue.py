@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import signal
 import time
 import uuid
 from collections.abc import AsyncIterator, Iterator
@@ -18,7 +17,7 @@ from dataguardian.errors import ConfigInvalid
 from dataguardian.queue import Entry, Queue, QueueUnavailable
 from dataguardian.settings import RedisSettings
 
-from .clients import redis_settings
+from .clients import frozen, redis_settings
 from .services import RedisServer
 
 NAME = "backup-queue"
@@ -232,12 +231,8 @@ async def test_a_restart_between_two_calls_is_not_noticed(server: RedisServer, q
 async def test_a_frozen_server_costs_less_than_five_seconds(server: RedisServer, queue: Queue, connected: bool) -> None:
     if connected:
         await queue.depth(NAME)
-    assert server.process is not None
-    server.process.send_signal(signal.SIGSTOP)
-    try:
+    with frozen(server):
         seconds = await refusal(queue)
-    finally:
-        server.process.send_signal(signal.SIGCONT)
 
     assert seconds < LIMIT_S
     assert await queue.depth(NAME) == 0
@@ -246,10 +241,8 @@ async def test_a_frozen_server_costs_less_than_five_seconds(server: RedisServer,
 async def test_an_answer_that_came_too_late_is_nobody_elses(server: RedisServer, queue: Queue) -> None:
     """A connection whose caller gave up is not used again: its late answer would go to the next one."""
     await queue.push(NAME, entry())
-    assert server.process is not None
-    server.process.send_signal(signal.SIGSTOP)
-    await refusal(queue)
-    server.process.send_signal(signal.SIGCONT)
+    with frozen(server):
+        await refusal(queue)
 
     assert [len(await taken(queue)), await queue.depth(NAME), await queue.depth("other")] == [1, 1, 0]
 

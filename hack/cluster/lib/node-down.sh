@@ -8,8 +8,8 @@ node_down() {
   end_containers
   [[ ! -e /run/netns/$netns ]] || ip netns del "$netns" || rm -f "/run/netns/$netns"
   remove_cgroups
-  tidy_elsewhere
   rm -rf "${run:?}" "${state:?}"
+  tidy_elsewhere
   rmdir /run/dataguardian 2>/dev/null || true
 }
 
@@ -22,8 +22,8 @@ tidy_elsewhere() {
     rm -f "$result" "/var/lib/cni/results/cni-loopback-${sandbox%-eth0}-lo"
   done
   find /var/log/containers -lname "$state/*" -delete 2>/dev/null || true
-  others=("$cache"/clusters/*/kubelet)
-  ((${#others[@]} > 1)) || rm -rf /var/lib/kubelet/device-plugins/kubelet.sock /run/dataguardian/buildah
+  others=(/run/dataguardian/*/containerd.sock) # of any cache: this cluster's is gone by now
+  ((${#others[@]})) || rm -rf /var/lib/kubelet/device-plugins/kubelet.sock /run/dataguardian/buildah
   rmdir --ignore-fail-on-non-empty -p /var/lib/cni/results /var/log/containers /var/lib/kubelet/device-plugins 2>/dev/null || true
 }
 

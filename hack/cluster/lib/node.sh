@@ -56,7 +56,7 @@ cgroups() {
   if [[ -f /sys/fs/cgroup/cgroup.controllers ]]; then
     echo "/sys/fs/cgroup/$netns"
   else
-    awk -v leaf="$netns" '$3 == "cgroup" {print $2 "/" leaf}' /proc/mounts
+    awk -v leaf="$netns" '$3 ~ /^cgroup2?$/ {print $2 "/" leaf}' /proc/mounts
   fi
 }
 

@@ -55,7 +55,7 @@ async def show(request: web.Request) -> web.Response:
     snapshot = Snapshot(
         services=services,
         depths=await _depths(request.app[QUEUE]) if services.redis == "up" else {},
-        inventory=await request.app[INVENTORY].get(),
+        inventory=await request.app[INVENTORY].get() if services.kubernetes == "up" else None,
     )
     return web.Response(body=generate_latest(snapshot), headers={"Content-Type": CONTENT_TYPE_LATEST})
 

@@ -34,12 +34,17 @@ def waiting_reason(pod: JSON) -> str | None:
     """Why a pod does not start, in Kubernetes' words; None when it does not wait for anything notable."""
     for condition in pod.get("status", {}).get("conditions", []):
         if condition["type"] == "PodScheduled" and condition["status"] == "False":
-            return f"{condition.get('reason')}: {condition.get('message')}"
+            return _sentence(condition)
     for container in pod.get("status", {}).get("containerStatuses", []):
         waiting = container["state"].get("waiting")
         if waiting and waiting.get("reason") not in (None, "ContainerCreating", "PodInitializing"):
-            return f"{waiting['reason']}: {waiting.get('message', '')}"
+            return _sentence(waiting)
     return None
+
+
+def _sentence(state: JSON) -> str:
+    text = f"{state.get('reason')}: {state.get('message') or 'no more is told'}"
+    return text.rstrip(". ") + "."
 
 
 def _condition(job: JSON, type: str) -> JSON | None:

@@ -74,5 +74,5 @@ def test_a_pod_that_cannot_be_scheduled_says_why() -> None:
         "conditions": [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "no pvc"}]
     }
 
-    assert waiting_reason({"status": status}) == "Unschedulable: no pvc"
+    assert waiting_reason({"status": status}) == "Unschedulable: no pvc."
     assert waiting_reason(pod(waiting={"reason": "ContainerCreating"})) is None
