@@ -104,7 +104,7 @@ def restore_cases(bench: Bench, s3: S3Server, database: str) -> list[Case]:
     bucket = s3.bucket()
     target = bench.s3(s3, bucket)
     made = bench.run(bench.backup_plan(database, target))
-    assert made.status == 0, made.output  # noqa: S101
+    assert made.status == 0, made.output
     file = shlex.quote(str(s3.store / bucket / "prod" / FOLDER / "data.dump.zst"))
 
     def into_new(load: Callable[[str], sample.Figures]) -> Callable[[], sample.Figures]:

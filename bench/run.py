@@ -20,6 +20,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "operator")]
 from bench import sample  # noqa: E402
 from bench.cases import Case, backup_cases, restore_cases  # noqa: E402
 from bench.data import fill  # noqa: E402
+
 from tests.integration.runs import Bench  # noqa: E402
 from tests.integration.services import PostgresServer, S3Server  # noqa: E402
 
@@ -28,7 +29,7 @@ SETTINGS = ("fsync=off", "shared_buffers=512MB", "max_wal_size=8GB", "autovacuum
 
 def say(text: str) -> None:
     """A line of progress."""
-    print(text, file=sys.stderr, flush=True)  # noqa: T201
+    print(text, file=sys.stderr, flush=True)
 
 
 def measured(cases: Sequence[Case], rounds: int, calm: Callable[[], None]) -> dict[str, list[sample.Figures]]:
@@ -77,7 +78,7 @@ def main() -> int:
         database = postgres.database("bench")
         fill(postgres, database, options.size_gb)
         size = postgres.rows(database, "SELECT pg_database_size(current_database())")[0][0]
-        print(f"database: {size} bytes, load before: {Path('/proc/loadavg').read_text().strip()}\n")  # noqa: T201
+        print(f"database: {size} bytes, load before: {Path('/proc/loadavg').read_text().strip()}\n")
         bench = Bench(folder, postgres)
 
         def calm() -> None:
@@ -87,7 +88,7 @@ def main() -> int:
         for make in (backup_cases, restore_cases):
             cases = [case for case in make(bench, s3, database) if options.only in case.name]
             if cases:
-                print(table(measured(cases, options.rounds, calm)) + "\n", flush=True)  # noqa: T201
+                print(table(measured(cases, options.rounds, calm)) + "\n", flush=True)
     finally:
         postgres.remove()
         s3.remove()

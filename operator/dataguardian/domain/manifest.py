@@ -85,15 +85,11 @@ def segment_name(codec: str, index: int) -> str:
     return f"{data_name(codec)}.{index:05d}" if index else data_name(codec)
 
 
-def restore_commands(codec: str, segments: list[Segment], database: str) -> list[str]:
-    """What to type in the folder of the stored files to check and restore them by hand."""
+def restore_commands(codec: str, segments: list[Segment], load: str) -> list[str]:
+    """What to type in the folder of the stored files to check and restore them by hand; ``load`` reads the dump."""
     files = " ".join(segment.name for segment in segments)
-    target = shlex.quote(database)
-    load = f"pg_restore --single-transaction --exit-on-error --clean --if-exists --dbname={target}"
-    return [
-        "sha256sum -c <<< " + shlex.quote("\n".join(f"{segment.sha256}  {segment.name}" for segment in segments)),
-        f"cat {files} | {CODEC_COMMAND[codec]} | {load}",
-    ]
+    sums = "\n".join(f"{segment.sha256}  {segment.name}" for segment in segments)
+    return [f"echo {shlex.quote(sums)} | sha256sum -c", f"cat {files} | {CODEC_COMMAND[codec]} | {load}"]
 
 
 def encode(manifest: Manifest) -> bytes:

@@ -67,6 +67,9 @@ class Engine(Protocol):
     def load(self, login: Login, major: int, *, drop_existing: bool) -> Command:
         """Read a dump from stdin; the target changes as a whole at its end, or not at all."""
 
+    def load_by_hand(self, database: str) -> str:
+        """The same for a person's shell, replacing what exists."""
+
     def failure(self, said: str, login: Login, otherwise: type[EngineFailed] | None) -> DataGuardianError:
         """What a program meant by what it printed to stderr.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -72,12 +73,28 @@ class PostgreSQL:
             for schema, name, rows in (msgspec.json.decode(line, type=tuple[str, str, int]) for line in lines)
         ]
 
+    def dump_arguments(self, plan: BackupPlan) -> list[str]:
+        return [
+            "--format=custom",
+            "--compress=0",
+            f"--lock-wait-timeout={LOCK_SECONDS}s",
+            *(f"--schema={pattern}" for pattern in plan.schemas),
+            *(f"--table={pattern}" for pattern in plan.include_tables),
+            *(f"--exclude-table={pattern}" for pattern in plan.exclude_tables),
+        ]
+
     def dump(self, login: Login, major: int, snapshot: str, plan: BackupPlan) -> Command:
-        argv = (_program(major, "pg_dump"), *dump_arguments(plan), f"--snapshot={snapshot}")
+        argv = (_program(major, "pg_dump"), "--no-password", *self.dump_arguments(plan), f"--snapshot={snapshot}")
         return Command(argv, _environment(login))
 
     def dump_schema(self, login: Login, major: int, snapshot: str, plan: BackupPlan) -> Command:
-        argv = (_program(major, "pg_dump"), *dump_arguments(plan), f"--snapshot={snapshot}", "--schema-only")
+        argv = (
+            _program(major, "pg_dump"),
+            "--no-password",
+            *self.dump_arguments(plan),
+            f"--snapshot={snapshot}",
+            "--schema-only",
+        )
         return Command(argv, _environment(login))
 
     def list_contents(self, major: int) -> Command:
@@ -90,42 +107,27 @@ class PostgreSQL:
         )
 
     def load(self, login: Login, major: int, *, drop_existing: bool) -> Command:
-        clean = ("--clean", "--if-exists") if drop_existing else ()
-        # As a bare name, a database called "host=elsewhere" would be read as where to connect to.
-        target = f"--dbname=dbname={quoted(login.endpoint.database)}"
-        argv = (_program(major, "pg_restore"), "--no-password", "--single-transaction", "--exit-on-error", *clean)
-        return Command((*argv, target), _environment(login))
+        program, database = _program(major, "pg_restore"), login.endpoint.database
+        argv = _load_arguments(program, database, drop_existing=drop_existing)
+        return Command((*argv, "--no-password"), _environment(login))
+
+    def load_by_hand(self, database: str) -> str:
+        return shlex.join(_load_arguments("pg_restore", database, drop_existing=True))
 
     def failure(self, said: str, login: Login, otherwise: type[EngineFailed] | None) -> DataGuardianError:
         return postgresql_errors.failure(said, login, otherwise)
-
-    def dump_arguments(self, plan: BackupPlan) -> list[str]:
-        return dump_arguments(plan)
-
-    def _newest(self) -> int:
-        installed = [int(path.parent.parent.name) for path in PROGRAMS.glob("[0-9]*/bin/psql")]
-        if not installed:
-            raise ConfigInvalid("This image has no PostgreSQL client.", remedy="Use an image of DataGuardian.")
-        return max(installed)
-
-
-def dump_arguments(plan: BackupPlan) -> list[str]:
-    """What pg_dump is told beside where to connect to and which snapshot to see."""
-    return [
-        "--format=custom",
-        "--compress=0",
-        "--no-password",
-        f"--lock-wait-timeout={LOCK_SECONDS}s",
-        *(f"--schema={pattern}" for pattern in plan.schemas),
-        *(f"--table={pattern}" for pattern in plan.include_tables),
-        *(f"--exclude-table={pattern}" for pattern in plan.exclude_tables),
-    ]
 
 
 def quoted(value: str) -> str:
     """A value of a libpq connection string."""
     escaped = value.replace("\\", "\\\\").replace("'", "\\'")
     return f"'{escaped}'"
+
+
+def _load_arguments(program: str, database: str, *, drop_existing: bool) -> tuple[str, ...]:
+    clean = ("--clean", "--if-exists") if drop_existing else ()
+    # As a bare name, a database called "host=elsewhere" would be read as where to connect to.
+    return (program, "--single-transaction", "--exit-on-error", *clean, f"--dbname=dbname={quoted(database)}")
 
 
 def _program(major: int, name: str) -> str:

@@ -24,7 +24,7 @@ def _wrong_login(said: str, login: Login) -> DataGuardianError:
 def _missing_right(said: str, login: Login) -> DataGuardianError:
     return PermissionRefused(
         f"The user of datasource {login.endpoint.datasource!r} lacks a right: {said}",
-        remedy="Grant it the right that is named; pg_read_all_data is enough for backups.",
+        remedy="Grant it the right that is named; for backups membership in pg_read_all_data is enough.",
     )
 
 

@@ -189,6 +189,7 @@ class _Backup:
 
     def _manifest(self) -> Manifest:
         plan, source = self._plan, self._source
+        load = self._engine.load_by_hand(plan.source.database)
         return Manifest(
             execution_id=plan.execution_id,
             execution_name=plan.execution_name,
@@ -211,5 +212,5 @@ class _Backup:
             completed_at=now(),
             tools={"pg_dump": self._contents.tool_version, "dataguardian": __version__},
             fingerprint=self._fingerprint,
-            restore_commands=manifests.restore_commands(plan.codec, self._segments, plan.source.database),
+            restore_commands=manifests.restore_commands(plan.codec, self._segments, load),
         )

@@ -44,7 +44,7 @@ def prepare(endpoint: Endpoint, engine: Engine) -> Login:
             f"The runner's work folder {path.parent} cannot be written: {error.strerror}.",
             remedy="Mount a volume in memory there, or name another folder in DATAGUARDIAN_WORK_DIR.",
         ) from error
-    with open(descriptor, "w", encoding="utf-8") as file:
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         file.write(engine.password_file(password))
     return Login(endpoint, username, str(path))
 

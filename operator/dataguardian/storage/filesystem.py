@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 
 from ..domain.plan import FilesystemTarget
-from ..errors import DataGuardianError, NotFound, PermissionRefused, SpecInvalid, StorageUnavailable
+from ..errors import DataGuardianError, NotFound, PermissionRefused, SpecInvalid, StorageFull, StorageUnavailable
 
 CHUNK_BYTES = 1024 * 1024
 PARTIAL = ".partial"  # the suffix of a file that is being written
@@ -126,7 +126,7 @@ class Filesystem:
                 f"The object {key!r} is not in {where}.", remedy="Restore another backup, or another copy of this one."
             )
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            return StorageUnavailable(
+            return StorageFull(
                 f"The volume of {where} is full.", remedy="Delete old backups or enlarge the volume, then run again."
             )
         if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
