@@ -39,7 +39,8 @@ check: install ## Lint, types, import contracts, generated files, chart
 
 test: install ## Run all tests: unit, integration (real services), cluster (a real Kubernetes)
 	@hack/packages test
-	@pytest
+	@hack/cluster/cluster programs kubernetes coredns helm provisioner pause kubeconform versitygw >/dev/null
+	@pytest tests/unit tests/test_promises.py tests/integration tests/cluster
 
 test-unit: install ## Run the tests of the pure code, under 30 s
 	@pytest tests/unit

@@ -16,7 +16,7 @@ from datetime import datetime
 from pathlib import Path
 
 from dataguardian.domain import plan as plans
-from tests.integration.runs import FOLDER, Bench
+from tests.integration.runs import FOLDER, Pod
 from tests.integration.services import ROOT, S3Server, postgres_bin
 
 from . import sample
@@ -30,25 +30,25 @@ class Case:
     measure: Callable[[], sample.Figures]
 
 
-def _shell(bench: Bench, database: str, line: str) -> sample.Figures:
-    passfile = bench.folder / "pgpass"
-    escaped = bench.postgres.password.replace("\\", "\\\\").replace(":", "\\:")
+def _shell(pod: Pod, database: str, line: str) -> sample.Figures:
+    passfile = pod.folder / "pgpass"
+    escaped = pod.postgres.password.replace("\\", "\\\\").replace(":", "\\:")
     passfile.write_text(f"*:*:*:*:{escaped}\n")
     passfile.chmod(0o600)
     env = {
         "PATH": f"{postgres_bin()}:{os.defpath}",
-        "PGHOST": bench.postgres.host,
-        "PGPORT": str(bench.postgres.port),
-        "PGUSER": bench.postgres.user,
+        "PGHOST": pod.postgres.host,
+        "PGPORT": str(pod.postgres.port),
+        "PGUSER": pod.postgres.user,
         "PGDATABASE": database,
         "PGPASSFILE": str(passfile),
     }
-    return sample.run(["bash", "-c", f"set -o pipefail; {line}"], env, bench.folder / "output")
+    return sample.run(["bash", "-c", f"set -o pipefail; {line}"], env, pod.folder / "output")
 
 
-def _runner(bench: Bench, plan: plans.Plan) -> sample.Figures:
+def _runner(pod: Pod, plan: plans.Plan) -> sample.Figures:
     operation = "backup" if isinstance(plan, plans.BackupPlan) else "restore"
-    work = bench.folder / "work"
+    work = pod.folder / "work"
     work.mkdir(exist_ok=True)
     env = {
         "DATAGUARDIAN_PLAN": plans.encode(plan),
@@ -57,7 +57,7 @@ def _runner(bench: Bench, plan: plans.Plan) -> sample.Figures:
         "PYTHONPATH": str(ROOT / "operator"),
         "PATH": os.defpath,
     }
-    output = bench.folder / "output"
+    output = pod.folder / "output"
     started = time.time()
     figures = sample.run([sys.executable, "-m", "dataguardian.runner", operation], env, output)
     for line in map(json.loads, output.read_text().splitlines()):
@@ -67,60 +67,60 @@ def _runner(bench: Bench, plan: plans.Plan) -> sample.Figures:
     return figures
 
 
-def backup_cases(bench: Bench, s3: S3Server, database: str) -> list[Case]:
+def backup_cases(pod: Pod, s3: S3Server, database: str) -> list[Case]:
     """The pipeline by hand first: ratios are to it."""
-    file = shlex.quote(str(bench.folder / "by-hand"))
+    file = shlex.quote(str(pod.folder / "by-hand"))
     bucket = s3.bucket()
 
     def to(target: plans.Target, verification: str) -> sample.Figures:
-        return _runner(bench, bench.backup_plan(database, target, verification=verification))
+        return _runner(pod, pod.backup_plan(database, target, verification=verification))
 
     def to_s3(verification: str) -> Callable[[], sample.Figures]:
         def measure() -> sample.Figures:
             shutil.rmtree(s3.store / bucket / "prod", ignore_errors=True)
-            return to(bench.s3(s3, bucket), verification)
+            return to(pod.s3(s3, bucket), verification)
 
         return measure
 
     def to_file() -> sample.Figures:
-        target = bench.volume()
+        target = pod.volume()
         shutil.rmtree(Path(target.root) / "prod", ignore_errors=True)
         return to(target, "Size")
 
     return [
         Case(
             "by hand: `pg_dump -Fc -Z0 \\| zstd -T0 -3 > file`",
-            lambda: _shell(bench, database, f"pg_dump -Fc -Z0 | zstd -q -T0 -3 > {file}"),
+            lambda: _shell(pod, database, f"pg_dump -Fc -Z0 | zstd -q -T0 -3 > {file}"),
         ),
-        Case("by hand: `pg_dump -Fc > file`", lambda: _shell(bench, database, f"pg_dump -Fc > {file}")),
+        Case("by hand: `pg_dump -Fc > file`", lambda: _shell(pod, database, f"pg_dump -Fc > {file}")),
         Case("backup to S3, sizes verified", to_s3("Size")),
         Case("backup to S3, read back and hashed", to_s3("ReadBack")),
         Case("backup to a volume, sizes verified", to_file),
     ]
 
 
-def restore_cases(bench: Bench, s3: S3Server, database: str) -> list[Case]:
+def restore_cases(pod: Pod, s3: S3Server, database: str) -> list[Case]:
     """Both load the same bytes into a new database."""
     bucket = s3.bucket()
-    target = bench.s3(s3, bucket)
-    made = bench.run(bench.backup_plan(database, target))
+    target = pod.s3(s3, bucket)
+    made = pod.run(pod.backup_plan(database, target))
     assert made.status == 0, made.output
     file = shlex.quote(str(s3.store / bucket / "prod" / FOLDER / "data.dump.zst"))
 
     def into_new(load: Callable[[str], sample.Figures]) -> Callable[[], sample.Figures]:
         def measure() -> sample.Figures:
-            name = bench.postgres.database(f"copy_{uuid.uuid4().hex}")
+            name = pod.postgres.database(f"copy_{uuid.uuid4().hex}")
             try:
                 return load(name)
             finally:
-                bench.postgres.drop(name)
+                pod.postgres.drop(name)
 
         return measure
 
     def by_hand(name: str) -> sample.Figures:
-        return _shell(bench, name, f"zstd -qdc {file} | pg_restore --single-transaction --exit-on-error -d {name}")
+        return _shell(pod, name, f"zstd -qdc {file} | pg_restore --single-transaction --exit-on-error -d {name}")
 
     return [
         Case("by hand: `zstd -dc file \\| pg_restore --single-transaction`", into_new(by_hand)),
-        Case("restore from S3", into_new(lambda name: _runner(bench, bench.restore_plan(name, target)))),
+        Case("restore from S3", into_new(lambda name: _runner(pod, pod.restore_plan(name, target)))),
     ]

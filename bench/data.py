@@ -15,8 +15,8 @@ _TABLES = (
         ORDERS,
         """
         CREATE TABLE orders AS
-        SELECT i AS id, i % 100000 AS customer, md5(i::text) AS reference, (i::bigint * 7919 % 100000)::numeric / 100 AS total,
-               timestamptz '2024-01-01' + i * interval '7 seconds' AS placed, 'order number ' || i AS remark
+        SELECT i AS id, i % 100000 AS customer, md5(i::text) AS reference, (i::bigint * 7919 % 100000)::numeric / 100
+               AS total, timestamptz '2024-01-01' + i * interval '7 seconds' AS placed, 'order number ' || i AS remark
           FROM generate_series(1, {}) AS i
         """,
     ),

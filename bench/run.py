@@ -21,7 +21,7 @@ from bench import sample  # noqa: E402
 from bench.cases import Case, backup_cases, restore_cases  # noqa: E402
 from bench.data import fill  # noqa: E402
 
-from tests.integration.runs import Bench  # noqa: E402
+from tests.integration.runs import Pod  # noqa: E402
 from tests.integration.services import PostgresServer, S3Server  # noqa: E402
 
 SETTINGS = ("fsync=off", "shared_buffers=512MB", "max_wal_size=8GB", "autovacuum=off", "maintenance_work_mem=256MB")
@@ -79,14 +79,14 @@ def main() -> int:
         fill(postgres, database, options.size_gb)
         size = postgres.rows(database, "SELECT pg_database_size(current_database())")[0][0]
         print(f"database: {size} bytes, load before: {Path('/proc/loadavg').read_text().strip()}\n")
-        bench = Bench(folder, postgres)
+        pod = Pod(folder, postgres)
 
         def calm() -> None:
             sample.settle()
             postgres.sql("postgres", "CHECKPOINT")
 
         for make in (backup_cases, restore_cases):
-            cases = [case for case in make(bench, s3, database) if options.only in case.name]
+            cases = [case for case in make(pod, s3, database) if options.only in case.name]
             if cases:
                 print(table(measured(cases, options.rounds, calm)) + "\n", flush=True)
     finally:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TypeVar
 
 import pytest
 
 from .apiserver import ApiServer
+from .runs import Pod
 from .services import PostgresServer, RedisServer, S3Server, Service
+from .valve import Valve
 
 ServiceT = TypeVar("ServiceT", bound=Service)
 
@@ -43,3 +46,16 @@ def s3_server() -> Iterator[S3Server]:
 def apiserver() -> Iterator[ApiServer]:
     """A Kubernetes API server with our CRDs; ``namespace()`` gives an empty namespace."""
     yield from _running(ApiServer())
+
+
+@pytest.fixture
+def pod(tmp_path: Path, postgres_server: PostgresServer) -> Pod:
+    """What the runner finds in its pod: files of secrets, a folder to work in, a plan."""
+    return Pod(tmp_path, postgres_server)
+
+
+@pytest.fixture
+def valve(postgres_server: PostgresServer) -> Iterator[Valve]:
+    """The way to the database server, which a test can hold in the middle of a dump."""
+    with Valve(postgres_server.host, postgres_server.port) as way:
+        yield way

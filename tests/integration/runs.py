@@ -110,8 +110,8 @@ class Running:
 
 
 @dataclass
-class Bench:
-    """Plans for one test: a folder with its secret files, a database server and a store."""
+class Pod:
+    """What a pod has: files of secrets, a folder to work in, and a plan."""
 
     folder: Path
     postgres: PostgresServer

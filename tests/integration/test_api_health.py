@@ -11,7 +11,7 @@ import pytest
 from aiohttp.test_utils import TestClient, TestServer
 from aiohttp.web import Application, Request
 
-from dataguardian.api.app import make_app
+from dataguardian.api import app
 from dataguardian.api.clients import Clients
 from dataguardian.history import History
 from dataguardian.queue import Queue
@@ -41,7 +41,8 @@ def fragile() -> Iterator[dict[str, Service]]:
 
 
 @pytest.fixture
-async def client(fragile: dict[str, Service], tmp_path: Path) -> AsyncIterator[Client]:
+async def client(fragile: dict[str, Service], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Client]:
+    monkeypatch.setattr(app, "OBJECTS_FOR_S", 0)  # every scrape asks for the objects: the worst case
     apiserver, postgres, redis = fragile["kubernetes"], fragile["postgres"], fragile["redis"]
     assert isinstance(apiserver, ApiServer)
     assert isinstance(postgres, PostgresServer)
@@ -52,7 +53,7 @@ async def client(fragile: dict[str, Service], tmp_path: Path) -> AsyncIterator[C
         apiserver.connect() as kube,
         History(postgres_settings(postgres, "postgres", tmp_path)) as history,
         Queue(redis_settings(redis, tmp_path)) as queue,
-        TestClient(TestServer(make_app(Clients(kube=kube, history=history, queue=queue)))) as opened,
+        TestClient(TestServer(app.make_app(Clients(kube=kube, history=history, queue=queue)))) as opened,
     ):
         yield opened
 
@@ -66,6 +67,7 @@ async def health(client: Client) -> tuple[int, str, list[str]]:
 
 async def metrics(client: Client) -> str:
     async with client.get("/metrics") as answer:
+        assert answer.status == 200
         return await answer.text()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import subprocess
 import sys
@@ -18,7 +19,7 @@ from dataguardian.history.migrate import LOCK_KEY, migrate
 from dataguardian.settings import PostgresSettings
 
 from .clients import postgres_settings
-from .services import PostgresServer
+from .services import PostgresServer, free_port
 
 
 @pytest.fixture
@@ -119,8 +120,8 @@ def test_a_server_that_comes_late_is_waited_for(tmp_path: Path, caplog: pytest.L
         server.remove()
 
 
-def test_a_server_that_never_comes_ends_the_wait_at_the_deadline(tmp_path: Path) -> None:
-    settings = postgres_settings(PostgresServer(), "postgres", tmp_path)
+def test_a_server_that_never_comes_ends_the_wait_at_the_deadline(settings: PostgresSettings) -> None:
+    settings = dataclasses.replace(settings, port=free_port())
     begun = time.monotonic()
 
     with pytest.raises(HistoryUnavailable, match="Connection refused"):

@@ -35,8 +35,10 @@ class Remembered(Generic[Answer]):
 
     async def get(self) -> Answer:
         """The answer; raises what the question raises, which is not remembered."""
+        arrived = time.monotonic()
         async with self._asking:
-            if self._known is None or time.monotonic() - self._known[0] >= self._seconds:
+            # Of the age at arrival: what another one learnt while this one waited is new enough for both.
+            if self._known is None or arrived - self._known[0] >= self._seconds:
                 answer = await self._ask()
                 self._known = (time.monotonic(), answer)
             return self._known[1]

@@ -17,7 +17,6 @@ from . import postgresql_errors, postgresql_queries
 from .command import Command, Login
 from .source import Contents, Source, TargetState
 
-PROGRAMS = Path("/usr/lib/postgresql")
 CONNECT_SECONDS = 10
 # A dump waits no longer for a lock: behind its own wait, every other session of that table would wait too.
 LOCK_SECONDS = 60
@@ -26,14 +25,17 @@ _DUMPED_BY = re.compile(r"^; +Dumped by pg_dump version: (\S+)", re.MULTILINE)
 
 
 class PostgreSQL:
-    """PostgreSQL, all majors that have a client in the image."""
+    """PostgreSQL, all majors that have a client below ``programs``, in Debian's layout."""
+
+    def __init__(self, programs: Path = Path("/usr/lib/postgresql")) -> None:
+        self._programs = programs
 
     def password_file(self, password: str) -> str:
         escaped = password.replace("\\", "\\\\").replace(":", "\\:")
         return f"*:*:*:*:{escaped}\n"
 
     def client(self, server_major: int, *, at_least: int = 0) -> int:
-        installed = sorted(int(path.parent.parent.name) for path in PROGRAMS.glob("[0-9]*/bin/pg_dump"))
+        installed = self._installed()
         for major in installed:
             if major >= max(server_major, at_least):
                 return major
@@ -44,7 +46,7 @@ class PostgreSQL:
         )
 
     def session(self, login: Login) -> Command:
-        newest = _program(self._newest(), "psql")
+        newest = self._program(self.client(max(self._installed(), default=0)), "psql")
         options = ("--no-psqlrc", "--no-password", "--quiet", "--no-align", "--tuples-only", "--set=ON_ERROR_STOP=1")
         return Command((newest, *options), {**_environment(login), "PGCLIENTENCODING": "UTF8"})
 
@@ -84,12 +86,12 @@ class PostgreSQL:
         ]
 
     def dump(self, login: Login, major: int, snapshot: str, plan: BackupPlan) -> Command:
-        argv = (_program(major, "pg_dump"), "--no-password", *self.dump_arguments(plan), f"--snapshot={snapshot}")
+        argv = (self._program(major, "pg_dump"), "--no-password", *self.dump_arguments(plan), f"--snapshot={snapshot}")
         return Command(argv, _environment(login))
 
     def dump_schema(self, login: Login, major: int, snapshot: str, plan: BackupPlan) -> Command:
         argv = (
-            _program(major, "pg_dump"),
+            self._program(major, "pg_dump"),
             "--no-password",
             *self.dump_arguments(plan),
             f"--snapshot={snapshot}",
@@ -98,7 +100,7 @@ class PostgreSQL:
         return Command(argv, _environment(login))
 
     def list_contents(self, major: int) -> Command:
-        return Command((_program(major, "pg_restore"), "--list"), _locale())
+        return Command((self._program(major, "pg_restore"), "--list"), _locale())
 
     def contents(self, listing: str) -> Contents:
         dumped_by = _DUMPED_BY.search(listing)
@@ -107,7 +109,7 @@ class PostgreSQL:
         )
 
     def load(self, login: Login, major: int, *, drop_existing: bool) -> Command:
-        program, database = _program(major, "pg_restore"), login.endpoint.database
+        program, database = self._program(major, "pg_restore"), login.endpoint.database
         argv = _load_arguments(program, database, drop_existing=drop_existing)
         return Command((*argv, "--no-password"), _environment(login))
 
@@ -117,9 +119,17 @@ class PostgreSQL:
     def failure(self, said: str, login: Login, otherwise: type[EngineFailed] | None) -> DataGuardianError:
         return postgresql_errors.failure(said, login, otherwise)
 
+    def _installed(self) -> list[int]:
+        return sorted(int(path.parent.parent.name) for path in self._programs.glob("[0-9]*/bin/pg_dump"))
+
+    def _program(self, major: int, name: str) -> str:
+        return str(self._programs / str(major) / "bin" / name)
+
 
 def quoted(value: str) -> str:
     """A value of a libpq connection string."""
+    if re.fullmatch("[A-Za-z0-9_]+", value):
+        return value
     escaped = value.replace("\\", "\\\\").replace("'", "\\'")
     return f"'{escaped}'"
 
@@ -128,10 +138,6 @@ def _load_arguments(program: str, database: str, *, drop_existing: bool) -> tupl
     clean = ("--clean", "--if-exists") if drop_existing else ()
     # As a bare name, a database called "host=elsewhere" would be read as where to connect to.
     return (program, "--single-transaction", "--exit-on-error", *clean, f"--dbname=dbname={quoted(database)}")
-
-
-def _program(major: int, name: str) -> str:
-    return str(PROGRAMS / str(major) / "bin" / name)
 
 
 def _locale() -> dict[str, str]:

@@ -82,7 +82,6 @@ def _configure(registry: kopf.OperatorRegistry) -> None:
     @kopf.on.startup(registry=registry)
     def configure(settings: kopf.OperatorSettings, **_: Any) -> None:
         settings.posting.enabled = False
-        settings.scanning.disabled = True
         settings.watching.server_timeout = 300
         settings.queueing.worker_limit = 32
 

@@ -1,8 +1,8 @@
 """Postgres: what happened. Memory, not truth: rebuilt from run objects and manifests, all but the logs."""
 
 from ..errors import HistoryUnavailable
-from .executions import ExecutionRow, upsert
+from .executions import ExecutionRow
 from .logs import LogLine
 from .pool import History
 
-__all__ = ["ExecutionRow", "History", "HistoryUnavailable", "LogLine", "upsert"]
+__all__ = ["ExecutionRow", "History", "HistoryUnavailable", "LogLine"]

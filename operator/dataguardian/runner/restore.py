@@ -89,6 +89,7 @@ class _Restore:
         tool.end_input()
         if not tool.wait():
             raise self._engine.failure(tool.said(), self._login, LoadFailed)
+        self._run.settled_elsewhere()
 
     def check(self, manifest: Manifest) -> Report:
         """Count what is in the target now. A difference is a warning: others may have written since."""

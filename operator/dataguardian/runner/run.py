@@ -70,6 +70,10 @@ class Run:
             self.check()
             self._settled = True
 
+    def settled_elsewhere(self) -> None:
+        """What the run was for has happened, such as a commit: a request to end it came too late."""
+        self._settled = True
+
     def cancel(self) -> None:
         """Ask for the end: programs are killed, the working thread gets Cancelled."""
         # Without the lock: a signal handler may interrupt the holder only in its own thread, which never holds it.

@@ -31,7 +31,7 @@ class Session:
         """The answer to the oldest ``send`` that was not read yet."""
         found: list[str] = []
         for line in self._answers:
-            text = line.decode().rstrip("\n")
+            text = line.decode(errors="replace").rstrip("\n")
             if text == _END:
                 return found
             found.append(text)

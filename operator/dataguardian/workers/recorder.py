@@ -19,7 +19,7 @@ from ..domain.outcome import outcome
 from ..domain.report import Report
 from ..domain.summary import job_summary
 from ..errors import Cancelled, DataGuardianError
-from ..history import ExecutionRow, HistoryUnavailable, LogLine, upsert
+from ..history import ExecutionRow, HistoryUnavailable, LogLine
 from ..kube.client import JSON, Absent, jobs_path, pods_path
 from ..kube.events import post_end
 from ..kube.status import change_status
@@ -95,7 +95,7 @@ async def end(
     await post_end(context.kube, run_kind.kind, run)
     if isinstance(run, BackupExecution):
         await _summarize(context, run)
-    await _write(context, _row(run_kind, run, lines))
+    await context.history.record(_row(run_kind, run, lines))
 
 
 async def record_state(context: Context, run_kind: RunKind, run: Run) -> None:
@@ -103,7 +103,7 @@ async def record_state(context: Context, run_kind: RunKind, run: Run) -> None:
     if as_state(run.status.phase) is None:
         return
     try:
-        await _write(context, _row(run_kind, run, []))
+        await context.history.record(_row(run_kind, run, []))
     except HistoryUnavailable as error:
         log.warning("%s", error, extra={"action": "history_away", "execution": run.metadata.uid})
 
@@ -113,12 +113,7 @@ async def record_deleted(context: Context, run_kind: RunKind, run: Run) -> None:
     error = Cancelled("The run object was deleted.", remedy="Run again.")
     status = moves.ended(run.status, reports.failed(error, "connect"), now=now())
     if status is not None and status.queued_time is not None:
-        await _write(context, _row(run_kind, run.model_copy(update={"status": status}), []))
-
-
-async def _write(context: Context, row: ExecutionRow) -> None:
-    async with context.history.connection() as connection:
-        await upsert(connection, row)
+        await context.history.record(_row(run_kind, run.model_copy(update={"status": status}), []))
 
 
 async def _summarize(context: Context, run: BackupExecution) -> None:

@@ -82,7 +82,8 @@ def test_only_kubernetes_is_needed_to_go_on(kubernetes: State, postgres: State, 
     assert Services(kubernetes=kubernetes, postgres=postgres, redis=redis).status == status
 
 
-async def test_askers_at_once_share_one_answer() -> None:
+@pytest.mark.parametrize("seconds", [0, 60])
+async def test_askers_at_once_share_one_answer(seconds: float) -> None:
     asked = 0
 
     async def ask() -> int:
@@ -91,7 +92,7 @@ async def test_askers_at_once_share_one_answer() -> None:
         await asyncio.sleep(0)
         return asked
 
-    remembered = Remembered(ask, seconds=60)
+    remembered = Remembered(ask, seconds=seconds)
 
     assert await asyncio.gather(*(remembered.get() for _ in range(20))) == [1] * 20
 

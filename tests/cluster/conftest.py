@@ -1,0 +1,91 @@
+"""One cluster for the session, with the chart installed; a namespace, a database and a bucket for each test."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from .cluster import ROOT, Cluster
+from .services import Services
+from .shop import Shop
+
+os.environ["DATAGUARDIAN_CLUSTER"] = "test"
+RELEASE = "dataguardian"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The first test waits for the images too."""
+    for item in items:
+        if "/tests/cluster/" in str(item.path):
+            item.add_marker(pytest.mark.timeout(1800))
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Cluster]:
+    """A cluster with DataGuardian in the namespace ``dataguardian``, which enforces the restricted profile."""
+    found = Cluster()
+    try:
+        found.up()
+        _install(found)
+        yield found
+    finally:
+        if os.environ.get("DATAGUARDIAN_KEEP_CLUSTER") != "1":
+            found.program("down")
+
+
+def _install(cluster: Cluster) -> None:
+    cluster.apply(
+        {
+            "apiVersion": "v1",
+            "kind": "Namespace",
+            "metadata": {"name": RELEASE, "labels": {"pod-security.kubernetes.io/enforce": "restricted"}},
+        }
+    )
+    cluster.helm(
+        "upgrade", "--install", RELEASE, str(ROOT / "charts/dataguardian"), "--namespace", RELEASE,
+        "--set", "image.repository=localhost/dataguardian,image.tag=test",
+        "--set", "postgres.embedded.image.repository=localhost/dataguardian-postgres",
+        "--set", "redis.embedded.image.repository=localhost/dataguardian-redis",
+        "--wait", "--timeout", "5m",
+    )  # fmt: skip
+    # An image of the same name may have changed since a kept cluster was used last.
+    cluster.kubectl("rollout", "restart", "-n", RELEASE, f"deployment/{RELEASE}")
+    cluster.kubectl("rollout", "status", "-n", RELEASE, f"deployment/{RELEASE}", "--timeout=180s")
+
+
+@pytest.fixture(scope="session")
+def services(cluster: Cluster) -> Services:
+    """The databases and the S3 server of the tests."""
+    found = Services(cluster)
+    found.start()
+    return found
+
+
+@pytest.fixture
+def shop(cluster: Cluster, services: Services) -> Iterator[Shop]:
+    """A test's own namespace, database and bucket, with the credentials and a BackupJob ``nightly``."""
+    found = Shop(cluster, services)
+    found.stock()
+    yield found
+    found.remove()
+
+
+@pytest.fixture
+def bare_shop(cluster: Cluster, services: Services) -> Iterator[Shop]:
+    """The same without any object."""
+    found = Shop(cluster, services)
+    yield found
+    found.remove()
+
+
+@pytest.fixture
+def big_shop(cluster: Cluster, services: Services) -> Iterator[Shop]:
+    """A database of 200 MB, and a BackupJob whose runs are slow."""
+    from .shop import SLOW
+
+    found = Shop(cluster, services, "big")
+    found.stock(runTemplate=SLOW)
+    yield found
+    found.remove()

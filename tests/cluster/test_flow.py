@@ -1,0 +1,134 @@
+"""A backup, a loss, a restore."""
+
+from __future__ import annotations
+
+import json
+
+from .cluster import JSON
+from .services import DATABASE_PASSWORD, S3_SECRET_KEY
+from .shop import Shop
+
+
+def lose(shop: Shop) -> None:
+    shop.services.sql(shop.database, "DELETE FROM orders WHERE id % 2 = 0", "DROP TABLE customers CASCADE")
+
+
+def claim(shop: Shop) -> JSON:
+    spec = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
+    meta = {"name": "backups", "namespace": shop.namespace}
+    return {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": meta, "spec": spec}
+
+
+def test_a_backup_to_s3_brings_back_what_was_lost(shop: Shop) -> None:
+    before = shop.fingerprint()
+    backup = shop.backup("first")
+    lose(shop)
+
+    restore = shop.restore("back", "first", dropExisting=True)
+
+    assert shop.fingerprint() == before
+    assert backup["status"]["checksum"].startswith("sha256:")
+    assert backup["status"]["dumpBytes"] > backup["status"]["storedBytes"] > 0
+    assert [copy["state"] for copy in backup["status"]["copies"]] == ["Stored"]
+    assert restore["status"]["rows"] == 22_000
+    assert {each["type"]: each["status"] for each in backup["status"]["conditions"]} == {
+        "Ready": "True",
+        "Reconciling": "False",
+        "Stalled": "False",
+    }
+
+
+def test_a_backup_to_a_volume_brings_back_what_was_lost(bare_shop: Shop) -> None:
+    shop = bare_shop
+    shop.credentials()
+    location = {"filesystem": {"claimName": "backups", "path": "prod"}}
+    shop.cluster.apply(
+        claim(shop), shop.datasource(), shop.object("StorageLocation", "local", location), shop.job(location="local")
+    )
+    before = shop.fingerprint()
+    shop.backup("first")
+    lose(shop)
+
+    shop.restore("back", "first", dropExisting=True)
+
+    assert shop.fingerprint() == before
+
+
+def test_a_job_tells_of_its_last_good_backup(shop: Shop) -> None:
+    backup = shop.backup("first")
+
+    job = shop.cluster.get(shop.namespace, "backupjob", "nightly")
+
+    assert job is not None
+    assert job["status"]["lastExecution"]["name"] == "first"
+    assert job["status"]["lastSuccessfulTime"] == backup["status"]["completionTime"]
+    assert job["status"]["lastSuccessfulSizeBytes"] == backup["status"]["storedBytes"]
+    shown = shop.cluster.kubectl("get", "-n", shop.namespace, "dataguardian")
+    assert "Completed" in shown
+
+
+def test_history_has_each_run_once_with_its_log(shop: Shop) -> None:
+    shop.backup("first")
+    shop.restore("back", "first", dropExisting=True)
+
+    rows = shop.history("operation, name, job, status, metadata -> 'execution_logs' -> 0 ->> 'message'")
+
+    assert [row[:4] for row in rows] == [
+        ["backup", "first", "nightly", "completed"],
+        ["restore", "back", "nightly", "completed"],
+    ]
+    assert rows[0][4].startswith("[BACKUP] ")
+    assert rows[1][4].startswith("[RESTORE] ")
+
+
+def test_the_manifests_own_commands_restore_a_backup_without_us(shop: Shop) -> None:
+    before = shop.fingerprint()
+    key = shop.backup("first")["status"]["copies"][0]["key"]
+    folder = f"/data/{shop.bucket}/prod/{key.rpartition('/')[0]}"
+    manifest = json.loads(shop.services.in_store("cat", f"{folder}/manifest.json"))
+    check, load = manifest["restore_commands"]
+    shop.new_database("by_hand_" + shop.database, "template0")
+    load = load.replace(f"--dbname={shop.database}", f"--dbname=by_hand_{shop.database}")
+    assert "zstd -dc" in load
+    copied = f"/tmp/{shop.database}"
+    shop.cluster.inside("services", "db-0", "mkdir", copied)
+    for name in (*(segment["name"] for segment in manifest["segments"]), "schema.dump"):
+        encoded = shop.services.in_store("base64", f"{folder}/{name}")
+        shop.cluster.inside("services", "db-0", "sh", "-c", f"base64 -d > {copied}/{name}", stdin=encoded)
+
+    for command in (check, load):
+        line = f"cd {copied} && export PGUSER=admin && set -o pipefail && {command}"
+        shop.cluster.inside("services", "db-0", "bash", "-c", line)
+
+    assert shop.services.fingerprint("by_hand_" + shop.database) == before
+
+
+def test_no_secret_is_seen_anywhere(shop: Shop) -> None:
+    shop.backup("first")
+    shop.restore("back", "first", dropExisting=True)
+
+    namespace = ["-n", shop.namespace]
+    seen = [
+        shop.cluster.kubectl("get", *namespace, "dataguardian,jobs,pods,events,configmaps", "-o", "json"),
+        shop.cluster.logs(shop.namespace, "job/backup-first"),
+        shop.cluster.logs(shop.namespace, "job/restore-back"),
+        shop.cluster.kubectl("logs", "-n", "dataguardian", "deployment/dataguardian", "--all-containers"),
+        json.dumps(shop.history("backup_executions::text")),
+    ]
+
+    for text in seen:
+        assert text
+        assert DATABASE_PASSWORD not in text
+        assert S3_SECRET_KEY not in text
+
+
+def test_deleting_objects_deletes_no_stored_data(shop: Shop) -> None:
+    shop.backup("first")
+    stored = shop.files()
+
+    shop.cluster.kubectl("delete", "-n", shop.namespace, "backupexecution/first", "backupjob/nightly")
+    shop.cluster.kubectl("delete", "namespace", shop.namespace, "--timeout=120s")
+
+    assert shop.files() == stored
+    assert [path.rpartition("/")[2] for path in stored] == ["data.dump.zst", "manifest.json", "schema.dump"]
+    shop.cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": shop.namespace}})

@@ -1,0 +1,98 @@
+"""What is missing shows as a condition with its remedy, and heals by itself once it is there."""
+
+from __future__ import annotations
+
+from .cluster import Cluster, eventually
+from .services import DATABASE_PASSWORD, secret
+from .shop import Shop
+
+
+def test_a_missing_secret_shows_and_heals(bare_shop: Shop) -> None:
+    shop = bare_shop
+    shop.cluster.apply(shop.datasource())
+    told = shop.until_condition("datasource", "orders", "Ready", "False", "NotFound")
+    assert "username" in told["message"]
+    assert "Create the Secret" in told["message"]
+
+    shop.cluster.apply(secret(shop.namespace, "database", username="admin", password=DATABASE_PASSWORD))
+
+    shop.until_condition("datasource", "orders", "Ready", "True", "LoggedIn")
+    found = shop.cluster.get(shop.namespace, "datasource", "orders")
+    assert found is not None
+    assert found["status"]["health"] == "healthy"
+    assert found["status"]["serverVersion"].startswith("17")
+
+
+def test_a_run_waits_for_what_it_names_and_starts_once_it_is_there(bare_shop: Shop) -> None:
+    shop = bare_shop
+    shop.credentials()
+    shop.start_backup("first")
+    shop.until_condition("backupexecution", "first", "Ready", "False", "BackupJobNotFound")
+    shop.cluster.apply(shop.job())
+    shop.until_condition("backupexecution", "first", "Ready", "False", "DatasourceNotFound")
+    shop.until_condition("backupjob", "nightly", "Stalled", "True", "DatasourceNotFound")
+    shop.cluster.apply(shop.datasource())
+    shop.until_condition("backupexecution", "first", "Ready", "False", "StorageLocationNotFound")
+    shop.until_condition("backupjob", "nightly", "Stalled", "True", "StorageLocationNotFound")
+
+    shop.cluster.apply(shop.bucket_location())
+
+    assert shop.ended("BackupExecution", "first")["status"]["phase"] == "Completed"
+    shop.until_condition("backupjob", "nightly", "Stalled", "False")
+
+
+def test_a_missing_claim_shows_with_kubernetes_words(bare_shop: Shop) -> None:
+    bare_shop.apply("StorageLocation", "local", {"filesystem": {"claimName": "absent"}})
+
+    told = bare_shop.until_condition("storagelocation", "local", "Ready", "False", "NotStarted")
+
+    assert '"absent" not found' in told["message"]
+
+
+def test_a_read_only_location_takes_no_backup_and_is_never_written_to(shop: Shop) -> None:
+    location = shop.bucket_location()
+    location["spec"]["accessMode"] = "ReadOnly"
+    shop.cluster.apply(location)
+
+    shop.start_backup("first")
+
+    shop.until_condition("backupexecution", "first", "Ready", "False", "StorageLocationReadOnly")
+    shop.until_condition("storagelocation", "primary", "Ready", "True")
+    assert shop.files() == []
+
+
+def test_a_schedule_runs_each_slot_once_and_stops_when_suspended(shop: Shop) -> None:
+    shop.cluster.apply(shop.job(schedule="* * * * *"))
+
+    def slots() -> list[str]:
+        runs = shop.cluster.list(shop.namespace, "backupexecutions")
+        return [run["metadata"]["name"] for run in runs]
+
+    (name,) = eventually("the first slot", slots)
+    shop.cluster.apply(shop.job(schedule="* * * * *", suspend=True))
+    run = shop.ended("BackupExecution", name)
+
+    assert run["spec"]["trigger"] == "Schedule"
+    assert name == "nightly-" + run["spec"]["scheduledTime"].translate(str.maketrans("", "", "-:TZ"))[:12]
+    job = shop.cluster.get(shop.namespace, "backupjob", "nightly")
+    assert job is not None
+    assert job["status"]["lastScheduleTime"] == run["spec"]["scheduledTime"]
+    eventually("no next slot while suspended", lambda: "nextScheduleTime" not in _status(shop))
+    assert slots() == [name]
+
+
+def test_a_lost_queue_loses_no_run(cluster: Cluster, shop: Shop) -> None:
+    cluster.kubectl("scale", "-n", "dataguardian", "statefulset/dataguardian-redis", "--replicas=0")
+    try:
+        shop.start_backup("first")
+        run = shop.ended("BackupExecution", "first")
+    finally:
+        cluster.kubectl("scale", "-n", "dataguardian", "statefulset/dataguardian-redis", "--replicas=1")
+        cluster.kubectl("rollout", "status", "-n", "dataguardian", "statefulset/dataguardian-redis", "--timeout=120s")
+
+    assert run["status"]["phase"] == "Completed"
+
+
+def _status(shop: Shop) -> dict[str, object]:
+    found = shop.cluster.get(shop.namespace, "backupjob", "nightly")
+    return dict(found["status"]) if found else {}

@@ -1,0 +1,94 @@
+"""A TCP way to a server that stops after so many bytes: a dump is held in its middle for as long as a test wants."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from contextlib import suppress
+from types import TracebackType
+from typing import Self
+
+READ_BYTES = 64 * 1024
+
+
+class Valve:
+    """Listens on ``host``:``port`` and passes on; what the server sends counts against ``limit``."""
+
+    def __init__(self, server_host: str, server_port: int) -> None:
+        self._server = (server_host, server_port)
+        self._change = threading.Condition()
+        self._passed = 0
+        self._limit: int | None = None
+        self._over = False
+        self._sockets: list[socket.socket] = []
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.host, self.port = self._listener.getsockname()
+        self._threads = [threading.Thread(target=self._accept)]
+        self._threads[0].start()
+
+    def hold_after(self, size: int) -> None:
+        """Pass this many bytes from the server, then hold."""
+        with self._change:
+            self._limit = self._passed + size
+
+    def open(self) -> None:
+        """Hold no longer."""
+        with self._change:
+            self._limit = None
+            self._change.notify_all()
+
+    @property
+    def holds(self) -> bool:
+        """Whether bytes wait now."""
+        with self._change:
+            return self._limit is not None and self._passed >= self._limit
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with self._change:
+            self._over = True
+            self._change.notify_all()
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        for connection in self._sockets:
+            _shut(connection)
+        for thread in self._threads:
+            thread.join()
+        for connection in self._sockets:
+            connection.close()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                client = self._listener.accept()[0]
+            except OSError:
+                return
+            server = socket.create_connection(self._server)
+            self._sockets += [client, server]
+            for pump in ((client, server, False), (server, client, True)):
+                thread = threading.Thread(target=self._pump, args=pump)
+                self._threads.append(thread)
+                thread.start()
+
+    def _pump(self, source: socket.socket, sink: socket.socket, counted: bool) -> None:
+        with suppress(OSError):
+            while data := source.recv(READ_BYTES):
+                if counted:
+                    self._wait(len(data))
+                sink.sendall(data)
+        _shut(sink)
+        _shut(source)
+
+    def _wait(self, size: int) -> None:
+        with self._change:
+            self._passed += size
+            self._change.wait_for(lambda: self._over or self._limit is None or self._passed < self._limit)
+
+
+def _shut(connection: socket.socket) -> None:
+    with suppress(OSError):
+        connection.shutdown(socket.SHUT_RDWR)
