@@ -11,7 +11,7 @@ from .cluster import ROOT, Cluster
 from .services import Services
 from .shop import Shop
 
-os.environ["DATAGUARDIAN_CLUSTER"] = "test"
+os.environ["DATAGUARDIAN_CLUSTER"] = os.environ.get("DATAGUARDIAN_TEST_CLUSTER", "test")
 RELEASE = "dataguardian"
 
 

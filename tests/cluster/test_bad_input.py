@@ -31,7 +31,7 @@ class Case:
 
 CASES = {
     "wrong-password": Case("permission-refused", datasource={"credentialsSecretRef": {"name": "wrong"}}),
-    "unreachable-host": Case("database-unavailable", datasource={"host": "nowhere.services.svc"}, says="orders"),
+    "unreachable-host": Case("database-unavailable", datasource={"host": "nowhere.services.svc"}, says="nowhere"),
     "closed-port": Case("database-unavailable", datasource={"port": 5433}),
     "unknown-database": Case("not-found", datasource={"database": "nowhere"}, says="nowhere"),
     "no-select": Case(
@@ -129,7 +129,7 @@ def ended(cluster: Cluster, services: Services) -> Iterator[Ended]:
     finally:
         for name in ("read-only", "full"):
             cluster.program("node-exec", "umount", "-l", f"{VOLUMES}/{shop.namespace}/{name}")
-        cluster.program("node-exec", "rm", "-r", VOLUMES)
+        cluster.program("node-exec", "rm", "-r", f"{VOLUMES}/{shop.namespace}")
         shop.remove()
         cluster.kubectl("delete", "pv", f"{shop.namespace}-read-only", f"{shop.namespace}-full", "--wait=false")
 

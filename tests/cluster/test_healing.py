@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from .cluster import Cluster, eventually
 from .services import DATABASE_PASSWORD, secret
 from .shop import Shop
 
@@ -59,40 +58,3 @@ def test_a_read_only_location_takes_no_backup_and_is_never_written_to(shop: Shop
     shop.until_condition("backupexecution", "first", "Ready", "False", "StorageLocationReadOnly")
     shop.until_condition("storagelocation", "primary", "Ready", "True")
     assert shop.files() == []
-
-
-def test_a_schedule_runs_each_slot_once_and_stops_when_suspended(shop: Shop) -> None:
-    shop.cluster.apply(shop.job(schedule="* * * * *"))
-
-    def slots() -> list[str]:
-        runs = shop.cluster.list(shop.namespace, "backupexecutions")
-        return [run["metadata"]["name"] for run in runs]
-
-    (name,) = eventually("the first slot", slots)
-    shop.cluster.apply(shop.job(schedule="* * * * *", suspend=True))
-    run = shop.ended("BackupExecution", name)
-
-    assert run["spec"]["trigger"] == "Schedule"
-    assert name == "nightly-" + run["spec"]["scheduledTime"].translate(str.maketrans("", "", "-:TZ"))[:12]
-    job = shop.cluster.get(shop.namespace, "backupjob", "nightly")
-    assert job is not None
-    assert job["status"]["lastScheduleTime"] == run["spec"]["scheduledTime"]
-    eventually("no next slot while suspended", lambda: "nextScheduleTime" not in _status(shop))
-    assert slots() == [name]
-
-
-def test_a_lost_queue_loses_no_run(cluster: Cluster, shop: Shop) -> None:
-    cluster.kubectl("scale", "-n", "dataguardian", "statefulset/dataguardian-redis", "--replicas=0")
-    try:
-        shop.start_backup("first")
-        run = shop.ended("BackupExecution", "first")
-    finally:
-        cluster.kubectl("scale", "-n", "dataguardian", "statefulset/dataguardian-redis", "--replicas=1")
-        cluster.kubectl("rollout", "status", "-n", "dataguardian", "statefulset/dataguardian-redis", "--timeout=120s")
-
-    assert run["status"]["phase"] == "Completed"
-
-
-def _status(shop: Shop) -> dict[str, object]:
-    found = shop.cluster.get(shop.namespace, "backupjob", "nightly")
-    return dict(found["status"]) if found else {}

@@ -15,18 +15,19 @@ def error(shop: Shop, name: str) -> tuple[str, str]:
 
 
 @pytest.mark.parametrize(
-    "damage",
+    ("file", "damage"),
     [
-        pytest.param('printf XXXX | dd of="$1" bs=1 seek=20000 conv=notrunc', id="bytes changed"),
-        pytest.param('truncate -s -1000 "$1"', id="cut"),
-        pytest.param('rm "$1"', id="gone"),
+        pytest.param("data.dump.zst", 'printf XXXX | dd of="$1" bs=1 seek=20000 conv=notrunc', id="bytes changed"),
+        pytest.param("data.dump.zst", 'truncate -s -1000 "$1"', id="cut"),
+        pytest.param("data.dump.zst", 'rm "$1"', id="gone"),
+        pytest.param("manifest.json", 'truncate -s -100 "$1"', id="manifest cut"),
     ],
 )
-def test_a_damaged_backup_never_reaches_the_target(shop: Shop, damage: str) -> None:
+def test_a_damaged_backup_never_reaches_the_target(shop: Shop, file: str, damage: str) -> None:
     shop.backup("first")
     shop.services.sql(shop.database, "DELETE FROM orders WHERE id % 3 = 0")
     before = shop.fingerprint()
-    data = next(path for path in shop.files() if path.endswith("data.dump.zst"))
+    data = next(path for path in shop.files() if path.endswith(file))
     shop.services.in_store("sh", "-c", damage, "damage", f"/data/{shop.bucket}/{data}")
 
     shop.start_restore("back", "first", dropExisting=True)

@@ -7,6 +7,7 @@ import json
 import pytest
 
 from .cluster import Cluster, eventually
+from .services import DATABASE_PASSWORD, S3_SECRET_KEY
 from .shop import Shop
 
 OPERATOR = "system:serviceaccount:dataguardian:dataguardian"
@@ -39,7 +40,7 @@ def test_the_operator_may_what_it_has_to(cluster: Cluster) -> None:
     assert allowed(cluster, "create", "jobs.batch")
 
 
-def test_a_runners_pod_has_no_token_and_cannot_write_to_its_root(big_shop: Shop) -> None:
+def test_a_runners_pod_has_no_token_no_secret_in_sight_and_cannot_write_to_its_root(big_shop: Shop) -> None:
     shop = big_shop
     shop.start_backup("first")
     shop.until_uploading()
@@ -48,10 +49,14 @@ def test_a_runners_pod_has_no_token_and_cannot_write_to_its_root(big_shop: Shop)
 
     mounted = shop.cluster.inside(shop.namespace, name, "cat", "/proc/mounts")
     who = shop.cluster.inside(shop.namespace, name, "id", "-u").strip()
+    told = shop.cluster.inside(shop.namespace, name, "sh", "-c", "cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ")
 
     assert "serviceaccount" not in mounted
     assert mounted.splitlines()[0].split()[3].startswith("ro")
     assert who == "65532"
+    assert "pg_dump" in told
+    assert DATABASE_PASSWORD not in told
+    assert S3_SECRET_KEY not in told
 
 
 def test_the_sidecar_tells_health_and_the_last_success(shop: Shop) -> None:

@@ -11,6 +11,7 @@ import pytest
 from .apiserver import ApiServer
 from .runs import Pod
 from .services import PostgresServer, RedisServer, S3Server, Service
+from .shop import big
 from .valve import Valve
 
 ServiceT = TypeVar("ServiceT", bound=Service)
@@ -46,6 +47,12 @@ def s3_server() -> Iterator[S3Server]:
 def apiserver() -> Iterator[ApiServer]:
     """A Kubernetes API server with our CRDs; ``namespace()`` gives an empty namespace."""
     yield from _running(ApiServer())
+
+
+@pytest.fixture(scope="session")
+def big_database(postgres_server: PostgresServer) -> str:
+    """A database whose dump takes several parts of an upload; only to be read."""
+    return big(postgres_server)
 
 
 @pytest.fixture

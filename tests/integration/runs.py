@@ -87,10 +87,15 @@ class Running:
         self.until(lambda: f'"action":"{action}"' in self.output, f"a line {action}")
 
     def children(self) -> dict[str, int]:
-        """Its programs: name → process id."""
+        """Its programs: command line → process id."""
         path = Path(f"/proc/{self.process.pid}/task")
         pids = " ".join(file.read_text() for file in path.glob("*/children")).split()
-        return {Path(f"/proc/{pid}/comm").read_text().strip(): int(pid) for pid in pids}
+        return {Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " "): int(pid) for pid in pids}
+
+    def child(self, name: str, *, without: str = "--schema-only") -> int:
+        """The process id of the program of this name."""
+        (found,) = (pid for line, pid in self.children().items() if f"/{name} " in line and without not in line)
+        return found
 
     def signal(self, number: int = signal.SIGTERM) -> None:
         """Send a signal to the runner itself."""

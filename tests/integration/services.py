@@ -180,11 +180,12 @@ class PostgresServer(Service):
             user=user or self.user, password=password or self.password,
         )  # fmt: skip
 
-    def database(self, name: str | None = None) -> str:
-        """The name of a new, empty database."""
+    def database(self, name: str | None = None, *, like: str = "template1") -> str:
+        """The name of a new database, empty or a copy of another one."""
         name = name or f"db_{uuid.uuid4().hex[:12]}"
+        names = (psycopg.sql.Identifier(name), psycopg.sql.Identifier(like))
         with psycopg.connect(self.dsn(), autocommit=True) as connection:
-            connection.execute(psycopg.sql.SQL("CREATE DATABASE {}").format(psycopg.sql.Identifier(name)))
+            connection.execute(psycopg.sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(*names))
         return name
 
     def drop(self, database: str) -> None:

@@ -9,18 +9,15 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import msgspec
 import psycopg
 import pytest
 
 from dataguardian.domain.plan import FilesystemTarget, S3Target
 
 from .runs import Pod, Running
-from .services import PostgresServer, S3Server, free_port
-from .shop import big, content, shop
+from .services import PostgresServer, S3Server, free_port, wait_until
+from .shop import HELD_AFTER, content, shop
 from .valve import Valve
-
-HELD_AFTER = 20_000_000  # bytes from the server: more than a part of an upload, less than the dump
 
 
 @pytest.fixture
@@ -46,9 +43,8 @@ def assert_nothing_stored(server: S3Server, target: S3Target) -> None:
     assert server.admin.uploads(target.bucket) == []
 
 
-def held(pod: Pod, postgres: PostgresServer, valve: Valve, target: S3Target, server: S3Server) -> Running:
+def held(pod: Pod, database: str, valve: Valve, target: S3Target, server: S3Server) -> Running:
     """A backup held in the middle of its dump and of its upload."""
-    database = big(postgres)
     valve.hold_after(HELD_AFTER)
     source = pod.endpoint(database, host=valve.host, port=valve.port)
     running = pod.start(pod.backup_plan(database, target, source=source))
@@ -190,12 +186,12 @@ def test_a_read_only_volume_is_permission_refused(
     assert ended.failure == (77, "permission-refused", "dump")
 
 
-def test_a_full_volume_is_storage_unavailable_and_nothing_stays_on_it(
-    pod: Pod, postgres_server: PostgresServer, small: FilesystemTarget
+def test_a_full_volume_is_storage_full_and_nothing_stays_on_it(
+    pod: Pod, big_database: str, small: FilesystemTarget
 ) -> None:
-    ended = pod.run(pod.backup_plan(big(postgres_server), small))
+    ended = pod.run(pod.backup_plan(big_database, small))
 
-    assert ended.failure == (75, "storage-unavailable", "dump")
+    assert ended.failure == (75, "storage-full", "dump")
     assert "full" in ended.text
     assert [path for path in Path(small.root).rglob("*") if path.is_file()] == []
 
@@ -209,11 +205,14 @@ def test_a_volume_that_is_not_mounted_is_not_found(pod: Pod, postgres_server: Po
 
 
 def test_a_dump_that_the_server_ends_is_dump_failed(
-    pod: Pod, s3_server: S3Server, bucket: S3Target, postgres_server: PostgresServer, valve: Valve
+    pod: Pod, s3_server: S3Server, bucket: S3Target, postgres_server: PostgresServer, big_database: str, valve: Valve
 ) -> None:
-    running = held(pod, postgres_server, valve, bucket, s3_server)
+    running = held(pod, big_database, valve, bucket, s3_server)
     with psycopg.connect(postgres_server.dsn(), autocommit=True) as admin:
-        admin.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'COPY public.files%'")
+        admin.execute("""
+            SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+             WHERE application_name = 'dataguardian' AND query LIKE 'COPY public.files%'
+        """)
     valve.open()
 
     ended = running.ended()
@@ -223,10 +222,10 @@ def test_a_dump_that_the_server_ends_is_dump_failed(
 
 
 def test_a_killed_pg_dump_is_dump_failed(
-    pod: Pod, s3_server: S3Server, bucket: S3Target, postgres_server: PostgresServer, valve: Valve
+    pod: Pod, s3_server: S3Server, bucket: S3Target, big_database: str, valve: Valve
 ) -> None:
-    running = held(pod, postgres_server, valve, bucket, s3_server)
-    os.kill(running.children()["pg_dump"], signal.SIGKILL)
+    running = held(pod, big_database, valve, bucket, s3_server)
+    os.kill(running.child("pg_dump"), signal.SIGKILL)
 
     ended = running.ended()
 
@@ -236,9 +235,9 @@ def test_a_killed_pg_dump_is_dump_failed(
 
 
 def test_a_killed_runner_leaves_no_object_and_its_next_try_removes_the_open_upload(
-    pod: Pod, s3_server: S3Server, bucket: S3Target, postgres_server: PostgresServer, valve: Valve
+    pod: Pod, s3_server: S3Server, bucket: S3Target, postgres_server: PostgresServer, big_database: str, valve: Valve
 ) -> None:
-    running = held(pod, postgres_server, valve, bucket, s3_server)
+    running = held(pod, big_database, valve, bucket, s3_server)
     running.signal(signal.SIGKILL)
     assert running.ended().status == -signal.SIGKILL
     assert s3_server.admin.keys(bucket.bucket) == []
@@ -251,10 +250,10 @@ def test_a_killed_runner_leaves_no_object_and_its_next_try_removes_the_open_uplo
 
 
 def test_a_killed_store_is_storage_unavailable_and_the_next_try_completes(
-    pod: Pod, own_s3: S3Server, postgres_server: PostgresServer, valve: Valve
+    pod: Pod, own_s3: S3Server, postgres_server: PostgresServer, big_database: str, valve: Valve
 ) -> None:
     target = pod.s3(own_s3, own_s3.bucket())
-    running = held(pod, postgres_server, valve, target, own_s3)
+    running = held(pod, big_database, valve, target, own_s3)
     own_s3.kill()
     valve.open()
 
@@ -268,9 +267,9 @@ def test_a_killed_store_is_storage_unavailable_and_the_next_try_completes(
 
 
 def test_sigterm_ends_a_run_within_ten_seconds_as_cancelled_and_leaves_nothing(
-    pod: Pod, s3_server: S3Server, bucket: S3Target, postgres_server: PostgresServer, valve: Valve
+    pod: Pod, s3_server: S3Server, bucket: S3Target, big_database: str, valve: Valve
 ) -> None:
-    running = held(pod, postgres_server, valve, bucket, s3_server)
+    running = held(pod, big_database, valve, bucket, s3_server)
     started = time.monotonic()
     running.signal(signal.SIGTERM)
 
@@ -282,9 +281,9 @@ def test_sigterm_ends_a_run_within_ten_seconds_as_cancelled_and_leaves_nothing(
 
 
 def test_sigterm_ends_a_run_within_ten_seconds_even_when_the_store_hangs(
-    pod: Pod, own_s3: S3Server, postgres_server: PostgresServer, valve: Valve
+    pod: Pod, own_s3: S3Server, big_database: str, valve: Valve
 ) -> None:
-    running = held(pod, postgres_server, valve, pod.s3(own_s3, own_s3.bucket()), own_s3)
+    running = held(pod, big_database, valve, pod.s3(own_s3, own_s3.bucket()), own_s3)
     assert own_s3.process is not None
     own_s3.process.send_signal(signal.SIGSTOP)
     valve.open()
@@ -297,25 +296,25 @@ def test_sigterm_ends_a_run_within_ten_seconds_even_when_the_store_hangs(
     assert time.monotonic() - started < 10
 
 
-def test_a_failed_backup_leaves_the_database_as_it_was(
-    pod: Pod, s3_server: S3Server, bucket: S3Target, postgres_server: PostgresServer, valve: Valve
+def test_a_failed_backup_leaves_the_database_as_it_was_and_no_session_in_it(
+    pod: Pod, s3_server: S3Server, bucket: S3Target, postgres_server: PostgresServer, big_database: str, valve: Valve
 ) -> None:
-    running = held(pod, postgres_server, valve, bucket, s3_server)
-    database = msgspec.json.decode(running.environment["DATAGUARDIAN_PLAN"])["source"]["database"]
-    before = content(postgres_server, database)
+    before = content(postgres_server, big_database)
+    running = held(pod, big_database, valve, bucket, s3_server)
     running.signal(signal.SIGTERM)
     running.ended()
+    valve.open()
 
-    assert content(postgres_server, database) == before
-    sessions = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'dataguardian' AND datname = "
-    assert postgres_server.rows("postgres", f"{sessions}'{database}'") == [(0,)]  # type: ignore[arg-type]
+    sessions = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'dataguardian'"
+    wait_until(lambda: postgres_server.rows("postgres", sessions) == [(0,)], what="no session is left")
+    assert content(postgres_server, big_database) == before
 
 
 def test_secrets_are_in_no_argument_environment_or_line(
-    pod: Pod, s3_server: S3Server, bucket: S3Target, postgres_server: PostgresServer, valve: Valve
+    pod: Pod, s3_server: S3Server, bucket: S3Target, postgres_server: PostgresServer, big_database: str, valve: Valve
 ) -> None:
     secrets = [postgres_server.password, s3_server.password]
-    running = held(pod, postgres_server, valve, bucket, s3_server)
+    running = held(pod, big_database, valve, bucket, s3_server)
     seen = ""
     for pid in (running.process.pid, *running.children().values()):
         seen += Path(f"/proc/{pid}/cmdline").read_text() + Path(f"/proc/{pid}/environ").read_text()

@@ -58,8 +58,6 @@ class Valve:
             _shut(connection)
         for thread in self._threads:
             thread.join()
-        for connection in self._sockets:
-            connection.close()
 
     def _accept(self) -> None:
         while True:
@@ -69,10 +67,18 @@ class Valve:
                 return
             server = socket.create_connection(self._server)
             self._sockets += [client, server]
-            for pump in ((client, server, False), (server, client, True)):
-                thread = threading.Thread(target=self._pump, args=pump)
-                self._threads.append(thread)
-                thread.start()
+            thread = threading.Thread(target=self._join, args=(client, server))
+            self._threads.append(thread)
+            thread.start()
+
+    def _join(self, client: socket.socket, server: socket.socket) -> None:
+        back = threading.Thread(target=self._pump, args=(server, client, True))
+        back.start()
+        self._pump(client, server, False)
+        back.join()
+        # Only a closed socket tells a server that still sends; shutdown would let it wait for ever.
+        client.close()
+        server.close()
 
     def _pump(self, source: socket.socket, sink: socket.socket, counted: bool) -> None:
         with suppress(OSError):

@@ -20,6 +20,8 @@ from .tool import Tool
 
 # The end of the dump stays here until every stored byte is proven: without it the load cannot commit.
 HELD_BACK_BYTES = 64 * 1024
+# After a failed load, a backup up to this size is read again to tell whether it is the cause; a minute at most.
+PROOF_BYTES = 2 * 1024**3
 
 
 def restore(plan: RestorePlan, run: Run) -> Report:
@@ -88,7 +90,9 @@ class _Restore:
             raise
         tool.end_input()
         if not tool.wait():
-            raise self._engine.failure(tool.said(), self._login, LoadFailed)
+            failure = self._engine.failure(tool.said(), self._login, LoadFailed)
+            self._prove(manifest)
+            raise failure
         self._run.settled_elsewhere()
 
     def check(self, manifest: Manifest) -> Report:
@@ -119,6 +123,12 @@ class _Restore:
         except DataGuardianError as error:  # the data is back; a failure here must not say that it is not
             self._run.warn(f"The rows were not counted: {error.what}", "count_failed")
             return None
+
+    def _prove(self, manifest: Manifest) -> None:
+        """Raise BackupCorrupt when that is why a load failed: a program may stumble before the checksum is known."""
+        if manifest.stored_bytes <= PROOF_BYTES:
+            for segment in manifest.segments:
+                stored.read_back(self._storage, self._folder, segment, self._run.advance)
 
     def _matches(self, manifest: Manifest) -> None:
         if manifest.execution_id != self._plan.backup_execution_id:

@@ -44,6 +44,10 @@ class Session:
         return self.lines()
 
     def close(self) -> None:
-        """End the session, its transaction with it."""
+        """End the session, its transaction with it; a second time is nothing."""
+        if self._answers.closed:
+            return
         self._tool.kill()
         self._tool.wait()
+        self._answers.close()
+        self._tool.close()

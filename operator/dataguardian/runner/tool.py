@@ -81,3 +81,12 @@ class Tool:
         """End it now; one that has ended is left alone."""
         with suppress(ProcessLookupError):
             self._process.kill()
+
+    def close(self) -> None:
+        """Give back what the kernel holds for it; it has ended."""
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                pipe.close()
+        for kept in (self._said, self._printed):
+            if kept is not None:
+                os.close(kept)

@@ -1,0 +1,95 @@
+"""A manifest says the same after any way through the store, and refuses to be something else."""
+
+from __future__ import annotations
+
+import shlex
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dataguardian.domain import manifest as manifests
+from dataguardian.domain.manifest import Fingerprint, Manifest, Segment, Table
+from dataguardian.errors import BackupCorrupt, SpecInvalid
+
+TEXT = st.text(max_size=80)
+SIZES = st.integers(0, 2**63 - 1)
+SEGMENTS = st.builds(Segment, name=TEXT, bytes=SIZES, sha256=TEXT)
+MANIFESTS = st.builds(
+    Manifest,
+    execution_id=TEXT,
+    execution_name=TEXT,
+    namespace=TEXT,
+    backup_job=TEXT,
+    backup_job_uid=TEXT,
+    engine=TEXT,
+    engine_version=TEXT,
+    database=TEXT,
+    server_identity=TEXT,
+    dump_arguments=st.lists(TEXT),
+    codec=TEXT,
+    level=st.integers(0, 22),
+    segments=st.lists(SEGMENTS),
+    checksum=TEXT,
+    dump_bytes=SIZES,
+    stored_bytes=SIZES,
+    schema_sidecar=st.none() | SEGMENTS,
+    started_at=TEXT,
+    completed_at=TEXT,
+    tools=st.dictionaries(TEXT, TEXT),
+    fingerprint=st.builds(
+        Fingerprint,
+        tables=st.lists(st.builds(Table, schema=TEXT, name=TEXT, rows=SIZES)),
+        extensions=st.dictionaries(TEXT, TEXT),
+    ),
+    restore_commands=st.lists(TEXT),
+)
+
+
+@settings(deadline=None)
+@given(MANIFESTS)
+def test_a_manifest_read_back_is_the_one_that_was_written(manifest: Manifest) -> None:
+    assert manifests.decode(manifests.encode(manifest)) == manifest
+
+
+@settings(deadline=None)
+@given(MANIFESTS, st.integers(2, 100))
+def test_a_manifest_of_a_later_version_is_refused_and_not_guessed_at(manifest: Manifest, version: int) -> None:
+    later = manifests.encode(msgspec.structs.replace(manifest, version=version))
+
+    with pytest.raises(SpecInvalid, match=f"version {version}"):
+        manifests.decode(later)
+
+
+@settings(deadline=None)
+@given(st.binary(max_size=200))
+def test_bytes_that_are_no_manifest_are_backup_corrupt(content: bytes) -> None:
+    with pytest.raises(BackupCorrupt):
+        manifests.decode(content)
+
+
+@settings(deadline=None)
+@given(MANIFESTS, st.data())
+def test_a_cut_manifest_is_backup_corrupt(manifest: Manifest, data: st.DataObject) -> None:
+    whole = manifests.encode(manifest).rstrip()
+    kept = data.draw(st.integers(0, len(whole) - 1))
+
+    with pytest.raises(BackupCorrupt):
+        manifests.decode(whole[:kept])
+
+
+def test_segments_are_read_in_the_order_of_their_names() -> None:
+    names = [manifests.segment_name("zstd", index) for index in range(12)]
+
+    assert names[:2] == ["data.dump.zst", "data.dump.zst.00001"]
+    assert names == sorted(names)
+
+
+def test_the_commands_check_every_segment_and_read_all_of_them_in_order() -> None:
+    segments = [Segment(name=manifests.segment_name("zstd", i), bytes=1, sha256=str(i) * 64) for i in range(2)]
+
+    check, load = manifests.restore_commands("zstd", segments, "pg_restore")
+
+    assert shlex.split(check)[1] == f"{'0' * 64}  data.dump.zst\n{'1' * 64}  data.dump.zst.00001"
+    assert load == "cat data.dump.zst data.dump.zst.00001 | zstd -dc | pg_restore"

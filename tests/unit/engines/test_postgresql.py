@@ -1,0 +1,155 @@
+"""What PostgreSQL's programs are told, and what they are not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from psycopg.conninfo import conninfo_to_dict
+
+from dataguardian.domain.plan import BackupPlan, Endpoint
+from dataguardian.engines import Login
+from dataguardian.engines.postgresql import PostgreSQL, quoted
+from dataguardian.errors import ConfigInvalid
+
+NAMES = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1, max_size=63)
+ENGINE = PostgreSQL()
+
+
+def login(database: str = "orders", **changes: str) -> Login:
+    """A login whose password is in a file."""
+    endpoint = Endpoint(
+        datasource="orders",
+        engine="postgresql",
+        host="db.shop.svc",
+        port=5432,
+        database=database,
+        username_file="/secrets/username",
+        password_file="/secrets/password",
+        tls_mode="verify-full",
+        ca_file="/secrets/ca.crt",
+    )
+    return Login(endpoint, changes.get("username", "app"), "/work/login")
+
+
+def plan(**changes: list[str]) -> BackupPlan:
+    """A plan with these options."""
+    return BackupPlan(
+        execution_id="1",
+        execution_name="nightly-1",
+        namespace="shop",
+        job_name="nightly",
+        job_uid="2",
+        folder="f",
+        source=login().endpoint,
+        targets=[],
+        **changes,  # type: ignore[arg-type]
+    )
+
+
+def read_password_file(line: str) -> list[str]:
+    """The fields of a line as libpq reads them."""
+    fields, escaped = [""], False
+    for character in line.removesuffix("\n"):
+        if escaped or character not in ":\\":
+            fields[-1] += character
+            escaped = False
+        elif character == "\\":
+            escaped = True
+        else:
+            fields.append("")
+    return fields
+
+
+@settings(deadline=None)
+@given(st.text(st.characters(exclude_characters="\0\n\r", exclude_categories=["Cs"])))
+def test_any_password_arrives_as_it_is(password: str) -> None:
+    assert read_password_file(ENGINE.password_file(password)) == ["*", "*", "*", "*", password]
+
+
+@settings(deadline=None)
+@given(NAMES)
+def test_any_database_name_is_a_name_and_nothing_else_in_a_connection_string(name: str) -> None:
+    assert conninfo_to_dict(f"dbname={quoted(name)}") == {"dbname": name}
+
+
+@settings(deadline=None)
+@given(NAMES)
+def test_no_name_becomes_an_argument_of_its_own(name: str) -> None:
+    access = login(name, username=name)
+
+    for command in (
+        ENGINE.session(access),
+        ENGINE.dump(access, 15, "snapshot", plan()),
+        ENGINE.load(access, 15, drop_existing=True),
+    ):
+        assert all(argument.startswith("--") for argument in command.argv[1:])
+        assert (command.env["PGDATABASE"], command.env["PGUSER"]) == (name, name)
+
+
+def test_an_environment_is_never_printed() -> None:
+    command = ENGINE.dump(login(username="some-user"), 15, "snapshot", plan())
+
+    assert "some-user" not in repr(command)
+    assert "some-user" in command.env.values()
+
+
+def test_nothing_of_our_own_environment_reaches_the_programs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PGOPTIONS", "-c search_path=evil")
+    monkeypatch.setenv("DATAGUARDIAN_PLAN", "{}")
+
+    environment = ENGINE.session(login()).env
+
+    assert {"PGOPTIONS", "DATAGUARDIAN_PLAN"} & set(environment) == set()
+
+
+def test_options_are_patterns_for_pg_dump() -> None:
+    options = plan(schemas=["shop"], include_tables=["shop.a*"], exclude_tables=["shop.audit"])
+
+    arguments = ENGINE.dump_arguments(options)
+
+    assert {"--schema=shop", "--table=shop.a*", "--exclude-table=shop.audit"} <= set(arguments)
+
+
+@pytest.fixture
+def clients(tmp_path: Path) -> PostgreSQL:
+    """An image with the clients of three majors."""
+    for major in ("9", "15", "17"):
+        for name in ("psql", "pg_dump", "pg_restore"):
+            program = tmp_path / major / "bin" / name
+            program.parent.mkdir(parents=True, exist_ok=True)
+            program.touch()
+    return PostgreSQL(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("server", "dumped_by", "client"), [(9, 0, 9), (14, 0, 15), (15, 15, 15), (16, 0, 17), (15, 17, 17)]
+)
+def test_the_client_is_the_oldest_that_serves(clients: PostgreSQL, server: int, dumped_by: int, client: int) -> None:
+    assert clients.client(server, at_least=dumped_by) == client
+
+
+def test_a_server_newer_than_every_client_is_refused_and_told(clients: PostgreSQL) -> None:
+    with pytest.raises(ConfigInvalid, match=r"18 needs a client.*9, 15, 17"):
+        clients.client(18)
+
+
+def test_an_image_without_clients_is_told(tmp_path: Path) -> None:
+    with pytest.raises(ConfigInvalid, match="none"):
+        PostgreSQL(tmp_path).session(login())
+
+
+def test_tables_are_those_whose_data_the_contents_list() -> None:
+    listing = """\
+;     Dumped by pg_dump version: 17.2 (Debian 17.2-1)
+214; 1259 16385 TABLE public a postgres
+3320; 0 16385 TABLE DATA public a postgres
+3321; 0 16390 TABLE DATA public TABLE DATA of 3; 0 4 postgres
+3322; 0 0 SEQUENCE SET public a_id_seq postgres
+"""
+
+    contents = ENGINE.contents(listing)
+
+    assert (contents.tables, contents.tool_version) == ([16385, 16390], "17.2")
