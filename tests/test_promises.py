@@ -29,7 +29,9 @@ def test_the_standard_librarys_operator_is_not_hidden() -> None:
 def test_registries_and_models_name_the_same_things() -> None:
     assert set(CODECS) == set(typing.get_args(Codec)) == set(CODEC_SUFFIX) == set(CODEC_COMMAND)
     assert set(ENGINES) == set(typing.get_args(Engine))
-    assert {typing.cast(typing.Any, target).__struct_config__.tag for target in STORAGES} <= set(StorageLocationSpec.model_fields)
+    assert {typing.cast(typing.Any, target).__struct_config__.tag for target in STORAGES} <= set(
+        StorageLocationSpec.model_fields
+    )
     assert set(SEEN) == set(GONE) == {kind.plural for kind in KINDS}
 
 

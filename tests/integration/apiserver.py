@@ -9,7 +9,6 @@ import uuid
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from functools import cache
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from pathlib import Path
 
@@ -18,18 +17,15 @@ from kubernetes.aio import client, config
 
 from dataguardian.kube.client import Kubernetes
 
-from .services import ROOT, Service, free_port
+from .services import ROOT, Service, free_port, program
 
 TOKEN = "test-admin-token"
 
 
-@cache
 def kubernetes_bin() -> Path:
     """The folder of etcd, kube-apiserver and kubectl: DATAGUARDIAN_KUBE_BIN, else what ``hack/cluster`` builds."""
-    if named := os.environ.get("DATAGUARDIAN_KUBE_BIN"):
-        return Path(named)
-    command = [str(ROOT / "hack/cluster/cluster"), "programs", "kubernetes"]
-    return Path(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.strip())
+    named = os.environ.get("DATAGUARDIAN_KUBE_BIN")
+    return Path(named) if named else program("kubernetes")
 
 
 @dataclass

@@ -8,6 +8,8 @@ from typing import TypeVar
 
 import pytest
 
+from dataguardian.domain.plan import S3Target
+
 from .apiserver import ApiServer
 from .runs import Pod
 from .services import PostgresServer, RedisServer, S3Server, Service
@@ -66,3 +68,9 @@ def valve(postgres_server: PostgresServer) -> Iterator[Valve]:
     """The way to the database server, which a test can hold in the middle of a dump."""
     with Valve(postgres_server.host, postgres_server.port) as way:
         yield way
+
+
+@pytest.fixture
+def bucket(pod: Pod, s3_server: S3Server) -> S3Target:
+    """An empty bucket."""
+    return pod.s3(s3_server, s3_server.bucket())

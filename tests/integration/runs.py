@@ -195,3 +195,22 @@ class Pod:
     def run(self, plan: plans.Plan) -> Ended:
         """Run the runner with this plan to its end."""
         return self.start(plan).ended()
+
+
+def assert_nothing_stored(server: S3Server, target: S3Target) -> None:
+    """Neither an object nor a part of one."""
+    assert server.admin.keys(target.bucket) == []
+    assert server.admin.uploads(target.bucket) == []
+
+
+def backed_up(pod: Pod, database: str, **changes: object) -> FilesystemTarget:
+    """A completed backup of a database, on a volume."""
+    target = pod.volume()
+    ended = pod.run(pod.backup_plan(database, target, **changes))
+    assert ended.status == 0, ended.output
+    return target
+
+
+def folder_of(target: FilesystemTarget) -> Path:
+    """Where the files of the backup are."""
+    return Path(target.root) / "prod" / FOLDER

@@ -15,6 +15,7 @@ import time
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import LiteralString
 
@@ -46,15 +47,17 @@ def wait_until(condition: Callable[[], object], *, what: str, seconds: float = 3
         time.sleep(0.02)
 
 
+@cache
+def program(name: str) -> Path:
+    """The folder of a program that ``hack/cluster`` builds, or has built."""
+    command = [str(ROOT / "hack/cluster/cluster"), "programs", name]
+    return Path(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.strip())
+
+
 def versitygw() -> Path:
-    """The S3 server's program: DATAGUARDIAN_VERSITYGW, else PATH, else what ``hack/cluster`` built."""
-    named = os.environ.get("DATAGUARDIAN_VERSITYGW") or shutil.which("versitygw")
-    candidates = [Path(named)] if named else []
-    candidates.append(Path("/tmp/kb/bin/versitygw"))
-    found = next((path for path in candidates if path.exists()), None)
-    if found is None:
-        raise FileNotFoundError("versitygw: name it in DATAGUARDIAN_VERSITYGW or put it on PATH")
-    return found
+    """The S3 server's program: DATAGUARDIAN_VERSITYGW, else what ``hack/cluster`` builds."""
+    named = os.environ.get("DATAGUARDIAN_VERSITYGW")
+    return Path(named) if named else program("versitygw") / "versitygw"
 
 
 def postgres_bin() -> Path:

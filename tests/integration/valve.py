@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import socket
 import threading
 from contextlib import suppress
@@ -19,6 +20,7 @@ class Valve:
         self._change = threading.Condition()
         self._passed = 0
         self._limit: int | None = None
+        self._admitted: int | None = None
         self._over = False
         self._sockets: list[socket.socket] = []
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -31,10 +33,15 @@ class Valve:
         with self._change:
             self._limit = self._passed + size
 
+    def admit(self, connections: int) -> None:
+        """Serve so many connections; hold those that come after them."""
+        with self._change:
+            self._admitted = connections
+
     def open(self) -> None:
         """Hold no longer."""
         with self._change:
-            self._limit = None
+            self._limit = self._admitted = None
             self._change.notify_all()
 
     @property
@@ -60,18 +67,20 @@ class Valve:
             thread.join()
 
     def _accept(self) -> None:
-        while True:
+        for number in itertools.count():
             try:
                 client = self._listener.accept()[0]
             except OSError:
                 return
             server = socket.create_connection(self._server)
             self._sockets += [client, server]
-            thread = threading.Thread(target=self._join, args=(client, server))
+            thread = threading.Thread(target=self._join, args=(number, client, server))
             self._threads.append(thread)
             thread.start()
 
-    def _join(self, client: socket.socket, server: socket.socket) -> None:
+    def _join(self, number: int, client: socket.socket, server: socket.socket) -> None:
+        with self._change:
+            self._change.wait_for(lambda: self._over or self._admitted is None or number < self._admitted)
         back = threading.Thread(target=self._pump, args=(server, client, True))
         back.start()
         self._pump(client, server, False)

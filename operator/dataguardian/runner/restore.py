@@ -16,7 +16,6 @@ from ..storage import opened
 from . import login, stored
 from .run import Run
 from .session import Session
-from .tool import Tool
 
 # The end of the dump stays here until every stored byte is proven: without it the load cannot commit.
 HELD_BACK_BYTES = 64 * 1024
@@ -80,7 +79,8 @@ class _Restore:
         command = self._engine.load(self._login, self._major, drop_existing=self._plan.drop_existing)
         tool = self._run.start(command, stdin=subprocess.PIPE)
         try:
-            self._feed(tool, manifest)
+            for piece in held_back(self._content(manifest), HELD_BACK_BYTES):
+                tool.write(piece)
         except BrokenPipeError:
             pass  # it ended early and says why
         except BaseException:
@@ -142,16 +142,6 @@ class _Restore:
                 remedy="Restore into a database of the same engine, with the release that made the backup.",
             )
 
-    def _feed(self, tool: Tool, manifest: Manifest) -> None:
-        held = bytearray()
-        for piece in self._content(manifest):
-            held += piece
-            if len(held) > HELD_BACK_BYTES:
-                with memoryview(held) as view:
-                    tool.write(view[:-HELD_BACK_BYTES])
-                del held[:-HELD_BACK_BYTES]
-        tool.write(held)
-
     def _content(self, manifest: Manifest) -> Iterator[bytes]:
         """The dump. At its end all stored bytes have proven to be the right ones; else BackupCorrupt."""
         decompressor = CODECS[manifest.codec].decompressor()
@@ -159,6 +149,17 @@ class _Restore:
             for chunk in stored.checked(self._storage, self._folder, segment, self._run.advance):
                 yield from decompressor.decompress(chunk)
         decompressor.finish()
+
+
+def held_back(pieces: Iterator[bytes], size: int) -> Iterator[bytes | bytearray]:
+    """The same bytes; the last ``size`` of them only once ``pieces`` has come to its end without an error."""
+    held = bytearray()
+    for piece in pieces:
+        held += piece
+        if len(held) > size:
+            yield held[:-size]
+            del held[:-size]
+    yield held
 
 
 def _major(version: str) -> int:

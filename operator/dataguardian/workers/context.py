@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from ..history import History
+from ..history import ExecutionRow, History
 from ..kube.client import JSON, Kubernetes
 from ..queue import Queue
 from ..settings import RunnerSettings
@@ -28,5 +28,7 @@ class Context:
     catalog: Catalog
     # Finished Kubernetes Jobs whose result is not recorded yet, by UID; their missing TTL says so after a restart.
     unrecorded: dict[str, JSON] = field(default_factory=dict)
+    # Rows that history could not take, by execution.
+    unwritten: dict[str, ExecutionRow] = field(default_factory=dict)
     # Pods of runs, by the UID of their run object.
     pods: dict[str, JSON] = field(default_factory=dict)

@@ -206,7 +206,8 @@ async def _check_running(context: Context, run_kind: RunKind, run: Run) -> None:
 async def _end(context: Context, run_kind: RunKind, run: Run, error: DataGuardianError) -> None:
     """Failed before, or without, a word of the runner."""
     step = run.status.progress.step if run.status.progress else "connect"
-    await recorder.end(context, run_kind, run, reports.failed(error, step), ended_at=now(), lines=[])
+    run = await recorder.end(context, run_kind, run, reports.failed(error, step), ended_at=now())
+    await recorder.record_state(context, run_kind, run)
 
 
 def _fields(run_kind: RunKind, run: Run) -> dict[str, str]:

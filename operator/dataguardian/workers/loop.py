@@ -8,6 +8,7 @@ import time
 from collections.abc import Awaitable, Callable
 
 from ..errors import DataGuardianError, Unavailable
+from ..kube.client import Absent
 
 log = logging.getLogger(__name__)
 
@@ -22,6 +23,8 @@ async def attempt(worker: str, step: Callable[[], Awaitable[object]]) -> bool:
     """
     try:
         await step()
+    except Absent:
+        log.debug("The object is gone", extra={"action": "object_gone", "worker": worker})
     except Unavailable as error:
         log.warning("%s", error, extra={"action": "worker_waits", "worker": worker, "code": error.code})
     except DataGuardianError as error:

@@ -48,6 +48,9 @@ async def record_all(context: Context) -> None:
     for uid, job in list(context.unrecorded.items()):
         if await attempt("recorder", partial(_record, context, job)):
             context.unrecorded.pop(uid, None)
+    for row in list(context.unwritten.values()):
+        if await attempt("recorder", partial(context.history.record, row)):
+            context.unwritten.pop(row.id, None)
 
 
 async def _record(context: Context, job: JSON) -> None:
@@ -62,17 +65,16 @@ async def _record(context: Context, job: JSON) -> None:
         step = run.status.progress.step if run.status.progress else "connect"
         report = outcome(job, pods, step=step)
         lines = await _log_lines(context, pods)
-        await end(context, run_kind, run, report, ended_at=_ended_at(job), lines=lines)
+        run = await end(context, run_kind, run, report, ended_at=_ended_at(job))
+        await context.history.record(_row(run_kind, run, lines))
     try:
         await context.kube.patch(jobs_path(namespace, meta["name"]), {"spec": {"ttlSecondsAfterFinished": TTL_SECONDS}})
     except Absent:
         return
 
 
-async def end(
-    context: Context, run_kind: RunKind, run: Run, report: Report, *, ended_at: datetime, lines: list[LogLine]
-) -> None:
-    """Completed or Failed: in the status first, then in history. Doing it twice is doing it once."""
+async def end(context: Context, run_kind: RunKind, run: Run, report: Report, *, ended_at: datetime) -> Run:
+    """Completed or Failed in status, event and summary. Doing it twice is doing it once. Returns the run as it is."""
     run = await change_status(
         context.kube,
         run_kind.kind,
@@ -95,17 +97,19 @@ async def end(
     await post_end(context.kube, run_kind.kind, run)
     if isinstance(run, BackupExecution):
         await _summarize(context, run)
-    await context.history.record(_row(run_kind, run, lines))
+    return run
 
 
 async def record_state(context: Context, run_kind: RunKind, run: Run) -> None:
-    """The row of a run under way. History may be away: the row of the end has all times."""
+    """The row of a run as it is, without a log; kept and written later while history is away."""
     if as_state(run.status.phase) is None:
         return
+    row = _row(run_kind, run, [])
     try:
-        await context.history.record(_row(run_kind, run, []))
+        await context.history.record(row)
     except HistoryUnavailable as error:
-        log.warning("%s", error, extra={"action": "history_away", "execution": run.metadata.uid})
+        context.unwritten[row.id] = row
+        log.warning("%s", error, extra={"action": "history_away", "execution": row.id})
 
 
 async def record_deleted(context: Context, run_kind: RunKind, run: Run) -> None:
@@ -113,7 +117,7 @@ async def record_deleted(context: Context, run_kind: RunKind, run: Run) -> None:
     error = Cancelled("The run object was deleted.", remedy="Run again.")
     status = moves.ended(run.status, reports.failed(error, "connect"), now=now())
     if status is not None and status.queued_time is not None:
-        await context.history.record(_row(run_kind, run.model_copy(update={"status": status}), []))
+        await record_state(context, run_kind, run.model_copy(update={"status": status}))
 
 
 async def _summarize(context: Context, run: BackupExecution) -> None:
