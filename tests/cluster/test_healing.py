@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from .services import DATABASE_PASSWORD, secret
+from .services import DATABASE_PASSWORD, S3_KEY_ID, S3_SECRET_KEY, secret
 from .shop import Shop
 
 
-def test_a_missing_secret_shows_and_heals(bare_shop: Shop) -> None:
+def test_a_missing_secret_and_a_missing_bucket_show_and_heal(bare_shop: Shop) -> None:
     shop = bare_shop
-    shop.cluster.apply(shop.datasource())
+    shop.cluster.apply(
+        secret(shop.namespace, "s3", accessKeyId=S3_KEY_ID, secretAccessKey=S3_SECRET_KEY),
+        shop.datasource(),
+        shop.bucket_location(bucket=f"later-{shop.bucket}"),
+    )
+    missing = shop.until_condition("storagelocation", "primary", "Ready", "False", "NotFound")
+    assert f"later-{shop.bucket}" in missing["message"]
+    shop.services.in_store("mkdir", f"/data/later-{shop.bucket}")
     told = shop.until_condition("datasource", "orders", "Ready", "False", "NotFound")
     assert "username" in told["message"]
     assert "Create the Secret" in told["message"]
@@ -20,6 +27,7 @@ def test_a_missing_secret_shows_and_heals(bare_shop: Shop) -> None:
     assert found is not None
     assert found["status"]["health"] == "healthy"
     assert found["status"]["serverVersion"].startswith("17")
+    shop.until_condition("storagelocation", "primary", "Ready", "True", "Checked")
 
 
 def test_a_run_waits_for_what_it_names_and_starts_once_it_is_there(bare_shop: Shop) -> None:

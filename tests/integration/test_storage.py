@@ -14,7 +14,8 @@ from dataguardian.errors import NotFound, PermissionRefused, SpecInvalid, Storag
 from dataguardian.storage import Storage, opened
 
 from .runs import Pod
-from .services import S3Server
+from .services import S3Server, wait_until
+from .valve import Valve
 
 
 @pytest.fixture(params=["s3", "volume"])
@@ -162,6 +163,22 @@ def test_credentials_may_end_in_a_line_break(pod: Pod, s3_server: S3Server) -> N
     pod.secret("secretAccessKey", s3_server.password + "\n")
 
     assert opened(target).put("a", [b"x"]) == 1
+
+
+def test_a_download_that_is_cut_goes_on_where_it_was(pod: Pod, s3_server: S3Server) -> None:
+    bucket, content = s3_server.bucket(), os.urandom(40_000_000)
+    opened(pod.s3(s3_server, bucket)).put("a", [content])
+    with Valve(s3_server.host, s3_server.port) as way:
+        store = opened(pod.s3(s3_server, bucket, endpoint=f"http://{way.host}:{way.port}"))
+        way.hold_after(10_000_000)
+
+        chunks = store.get("a")
+        read = next(chunks)
+        wait_until(lambda: way.holds, what="the download is held")
+        way.cut()
+        read += b"".join(chunks)
+
+    assert read == content
 
 
 def test_a_store_without_tls_is_never_asked_when_its_address_says_https(pod: Pod, s3_server: S3Server) -> None:

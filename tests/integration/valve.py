@@ -44,6 +44,12 @@ class Valve:
             self._limit = self._admitted = None
             self._change.notify_all()
 
+    def cut(self) -> None:
+        """Break all connections; new ones are served."""
+        for connection in list(self._sockets):
+            _shut(connection)
+        self.open()
+
     @property
     def holds(self) -> bool:
         """Whether bytes wait now."""
