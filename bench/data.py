@@ -8,7 +8,7 @@ from psycopg.sql import SQL, Literal
 from tests.integration.services import PostgresServer
 
 # Rows for one gigabyte of database.
-ORDERS, EVENTS, DOCUMENTS, FILES = 2_200_000, 900_000, 120_000, 14_000
+ORDERS, EVENTS, DOCUMENTS, FILES = 2_700_000, 1_100_000, 146_000, 17_000
 
 _TABLES = (
     (
