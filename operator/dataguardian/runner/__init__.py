@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from .supervisor import main
+from .supervisor import OPERATIONS, main
 
-__all__ = ["main"]
+__all__ = ["OPERATIONS", "main"]
