@@ -57,6 +57,7 @@ def test_a_runners_pod_has_no_token_no_secret_in_sight_and_cannot_write_to_its_r
     assert mounted.splitlines()[0].split()[3].startswith("ro")
     assert who == "65532"
     assert "pg_dump" in told
+    assert "PGPASSFILE=" in told
     assert DATABASE_PASSWORD not in told
     assert S3_SECRET_KEY not in told
 
