@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from obstore.store import ClientConfig, RetryConfig
 
 PART_BYTES = 8 * 1024 * 1024
-PARTS_AT_ONCE = 3  # with the part being filled: 32 MiB, however slow the store is
+PARTS_AT_ONCE = 2  # with the part being filled: 24 MiB, however slow the store is
 CHUNK_BYTES = 1024 * 1024
 
 # An unreachable store fails within a minute. A download may take hours, as long as bytes arrive.
