@@ -16,7 +16,9 @@ def next_slot(schedule: str, time_zone: str, after: datetime) -> datetime:
     expression = MACROS.get(schedule, schedule)
     try:
         zone = ZoneInfo(time_zone)
-        return next(CronSim(expression, after.astimezone(zone))).astimezone(UTC)
+        slots = (slot.astimezone(UTC) for slot in CronSim(expression, after.astimezone(zone)))
+        # In the hour that clocks repeat, cronsim counts from its first passing.
+        return next(slot for slot in slots if slot > after)
     except (CronSimError, StopIteration) as error:
         raise SpecInvalid(
             f"spec.schedule {schedule!r} is never due.", remedy="Write five cron fields that meet some day."

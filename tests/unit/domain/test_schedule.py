@@ -30,11 +30,19 @@ def test_each_civil_day_has_one_slot_also_where_clocks_change(zone: str) -> None
     assert len(set(days)) == len(days) == (days[-1] - days[0]).days + 1
 
 
-@given(ZONES, MOMENTS)
-def test_the_next_slot_is_always_later(zone: str, after: datetime) -> None:
-    slot = next_slot("*/7 3,4 * * *", zone, after)
+@given(ZONES, MOMENTS, st.sampled_from(["*/7 3,4 * * *", "30 2 * * *", "15 0 * * *", "0,30 1,2 * * *"]))
+def test_the_next_slot_is_always_later(zone: str, after: datetime, schedule: str) -> None:
+    slot = next_slot(schedule, zone, after)
 
     assert after < slot <= after + timedelta(days=2)
+
+
+def test_a_slot_that_was_due_before_clocks_went_back_does_not_come_again() -> None:
+    repeated_hour = datetime(2026, 10, 25, 1, 15, tzinfo=UTC)  # 02:15 in Berlin for the second time
+
+    slot = next_slot("30 2 * * *", "Europe/Berlin", repeated_hour)
+
+    assert slot == datetime(2026, 10, 26, 1, 30, tzinfo=UTC)
 
 
 @pytest.mark.parametrize("macro", ["@hourly", "@daily", "@weekly", "@monthly", "@yearly"])
