@@ -1,6 +1,7 @@
 # DataGuardian: one image for operator, api, migrate and runner.
 # PGDG=1 takes the PostgreSQL clients 14 to 18 from the PostgreSQL project's own packages; without it the image has
-# every major that the base distribution offers.
+# every major that the base distribution offers. Servers older than 17 need a client older than 17: where the base has none,
+# their runs are refused.
 ARG BASE=debian:trixie-slim
 
 FROM ${BASE} AS dependencies

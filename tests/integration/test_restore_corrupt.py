@@ -57,6 +57,25 @@ def test_a_flipped_bit_in_a_row_that_any_server_would_load_is_backup_corrupt(
     assert content(postgres_server, copy)["definitions"] == []
 
 
+def test_a_load_that_takes_damage_for_its_end_is_backup_corrupt_and_says_that_the_target_changed(
+    pod: Pod, postgres_server: PostgresServer
+) -> None:
+    database = postgres_server.database()
+    postgres_server.sql(database, "CREATE TABLE t AS SELECT repeat('a', 1000) AS t FROM generate_series(1, 30000)")
+    target = backed_up(pod, database, codec="none")
+    path = folder_of(target) / "data.dump"
+    data = bytearray(path.read_bytes())
+    row = data.index(b"aaaa")
+    data[row - 5 : row] = bytes(5)  # its length: zero ends the table's data
+    path.write_bytes(data)
+    copy = postgres_server.database()
+
+    ended = pod.run(pod.restore_plan(copy, target))
+
+    assert ended.failure == (65, "backup-corrupt", "load")
+    assert "HAS BEEN CHANGED" in str(ended.report)
+
+
 def test_a_load_that_stumbles_over_flipped_bits_before_the_checksum_is_known_is_backup_corrupt(
     pod: Pod, big_database: str, postgres_server: PostgresServer
 ) -> None:

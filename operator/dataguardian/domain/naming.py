@@ -11,6 +11,7 @@ OPERATION = "dataguardian.io/operation"
 OWNER_UID = "dataguardian.io/owner-uid"
 OWNER_NAME = "dataguardian.io/owner-name"
 DATASOURCE = "dataguardian.io/datasource"
+CONTAINER = "runner"  # of a run's pod
 
 Operation = Literal["backup", "restore", "probe"]
 

@@ -5,8 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ..errors import DeadlineExceeded, Evicted, Interrupted, NotStarted, OutOfMemory, RunnerKilled, RunnerLost
+from ..errors import (
+    Cancelled,
+    DeadlineExceeded,
+    Evicted,
+    Interrupted,
+    NotStarted,
+    OutOfMemory,
+    RunnerKilled,
+    RunnerLost,
+)
 from . import report as reports
+from .naming import CONTAINER
 from .report import Report
 
 JSON = dict[str, Any]
@@ -23,11 +33,18 @@ def outcome(job: JSON, pods: Sequence[JSON], *, step: str) -> Report:
     newest = max(pods, key=lambda pod: pod["metadata"]["creationTimestamp"], default=None)
     report = _runner_report(newest) if newest else None
     succeeded = _condition(job, "Complete") is not None
-    if report is not None and report.completed == succeeded:
-        return report
-    if report is not None and report.failure is not None:
+    if report is not None and _out_of_time(job, report):
+        report = None
+    if report is not None and (report.completed == succeeded or report.failure is not None):
         return report
     return reports.failed(_interruption(job, newest), step)
+
+
+def _out_of_time(job: JSON, report: Report) -> bool:
+    """Whether the runner was asked to end because its deadline had passed; it cannot know that."""
+    failed = _condition(job, "Failed") or {}
+    asked = report.failure is not None and report.failure.code == Cancelled.code
+    return asked and failed.get("reason") == "DeadlineExceeded"
 
 
 def waiting_reason(pod: JSON) -> str | None:
@@ -56,7 +73,8 @@ def _condition(job: JSON, type: str) -> JSON | None:
 
 def _terminated(pod: JSON) -> JSON | None:
     for container in pod.get("status", {}).get("containerStatuses", []):
-        if "terminated" in container["state"]:
+        # Others, such as a mesh's, are put into the pod by the cluster.
+        if container["name"] == CONTAINER and "terminated" in container["state"]:
             return dict(container["state"]["terminated"])
     return None
 

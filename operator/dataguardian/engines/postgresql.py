@@ -20,6 +20,7 @@ from .source import Contents, Source, TargetState
 CONNECT_SECONDS = 10
 # A dump waits no longer for a lock: behind its own wait, every other session of that table would wait too.
 LOCK_SECONDS = 60
+TRANSACTION_TIMEOUT = 17  # the major that brought this setting
 _LISTED = re.compile(r"^\d+; 0 (\d+) TABLE DATA ", re.MULTILINE)
 _DUMPED_BY = re.compile(r"^; +Dumped by pg_dump version: (\S+)", re.MULTILINE)
 
@@ -38,6 +39,7 @@ class PostgreSQL:
         installed = self._installed()
         for major in installed:
             if major >= max(server_major, at_least):
+                _loads_into(major, server_major)
                 return major
         raise ConfigInvalid(
             f"PostgreSQL {max(server_major, at_least)} needs a client of its major or a newer one; "
@@ -46,7 +48,7 @@ class PostgreSQL:
         )
 
     def session(self, login: Login) -> Command:
-        newest = self._program(self.client(max(self._installed(), default=0)), "psql")
+        newest = self._program(self.client(max(self._installed(), default=0)), "psql")  # psql serves older servers too
         options = ("--no-psqlrc", "--no-password", "--quiet", "--no-align", "--tuples-only", "--set=ON_ERROR_STOP=1")
         return Command((newest, *options), {**_environment(login), "PGCLIENTENCODING": "UTF8"})
 
@@ -80,6 +82,7 @@ class PostgreSQL:
             "--format=custom",
             "--compress=0",
             f"--lock-wait-timeout={LOCK_SECONDS}s",
+            "--strict-names",  # each pattern must match something, or a typo would leave its table out for ever
             *(f"--schema={pattern}" for pattern in plan.schemas),
             *(f"--table={pattern}" for pattern in plan.include_tables),
             *(f"--exclude-table={pattern}" for pattern in plan.exclude_tables),
@@ -124,6 +127,19 @@ class PostgreSQL:
 
     def _program(self, major: int, name: str) -> str:
         return str(self._programs / str(major) / "bin" / name)
+
+
+def _loads_into(client: int, server_major: int) -> None:
+    """Refuse a client whose dumps the server itself could not load again.
+
+    From 17 on pg_restore begins with SET transaction_timeout (_doSetFixedOutputState in pg_backup_archiver.c), which
+    older servers do not know; in one transaction that is the end of the restore.
+    """
+    if client >= TRANSACTION_TIMEOUT > server_major:
+        raise ConfigInvalid(
+            f"What client {client} dumps, PostgreSQL {server_major} cannot load; this image has no older client.",
+            remedy="Use an image with the client of the server's major: build it with --build-arg PGDG=1.",
+        )
 
 
 def quoted(value: str) -> str:

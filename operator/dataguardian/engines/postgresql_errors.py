@@ -61,6 +61,7 @@ _LOGIN: tuple[tuple[str, _Make], ...] = (
     (r"password authentication failed|no password supplied|no pg_hba.conf entry|FATAL: +role .* does not exist"
      r"|authentication failed|is not permitted to log in|permission denied for database", _wrong_login),
     (r"FATAL: +database .* does not exist", _no_database),
+    (r"SSL SYSCALL error|unexpected eof|Connection reset", _unavailable),
     (r"SSL|certificate", _wrong_tls),
     (r"could not translate host name|connection to server .* failed|timeout expired|FATAL: ", _unavailable),
 )  # fmt: skip

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..domain import plan as plans
-from ..domain.naming import DATASOURCE, MANAGED_BY, OPERATION, OWNER_NAME, OWNER_UID, PROGRAM, Operation
+from ..domain.naming import CONTAINER, DATASOURCE, MANAGED_BY, OPERATION, OWNER_NAME, OWNER_UID, PROGRAM, Operation
 from ..domain.planning import Run
 from ..errors import every_error
 from ..resources.backup import RunTemplate
@@ -14,14 +14,14 @@ from ..resources.common import API_VERSION, Kind, Resource
 from ..settings import RunnerSettings
 
 JSON = dict[str, Any]
-CONTAINER = "runner"
 USER = 65532
 # Errors that another try cannot cure end the Kubernetes Job at once.
 FINAL_STATUSES = sorted(
     {error.exit_status for error in every_error() if not error.retryable and error.exit_status < 128}
 )
 DEFAULT_RESOURCES = {"requests": {"cpu": "100m", "memory": "64Mi"}, "limits": {"memory": "512Mi"}}
-SELECTOR = f"{MANAGED_BY}={PROGRAM}"
+# Whoever may make pods may write one label of ours on them; without the others they are none of ours.
+SELECTOR = f"{MANAGED_BY}={PROGRAM},{OPERATION},{OWNER_UID}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +55,7 @@ def job_manifest(
         "backoffLimit": limits.backoff_limit,
         "activeDeadlineSeconds": limits.active_deadline_seconds,
         "podReplacementPolicy": "Failed",
-        "podFailurePolicy": {"rules": _failure_rules()},
+        "podFailurePolicy": {"rules": _failure_rules(operation)},
         "template": {
             "metadata": {"labels": labels, "annotations": template.annotations},
             "spec": _pod(operation, run, settings, template),
@@ -90,9 +90,11 @@ def job_manifest(
     }
 
 
-def _failure_rules() -> list[JSON]:
+def _failure_rules(operation: Operation) -> list[JSON]:
+    # A restore may have committed before its pod was evicted: a second one would undo what was written since.
+    evicted = "FailJob" if operation == "restore" else "Ignore"
     return [
-        {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]},
+        {"action": evicted, "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]},
         {
             "action": "FailJob",
             "onExitCodes": {"containerName": CONTAINER, "operator": "In", "values": FINAL_STATUSES},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from collections.abc import Iterator
 from contextlib import closing
@@ -78,21 +79,26 @@ class _Restore:
         self._run.enter("load")
         command = self._engine.load(self._login, self._major, drop_existing=self._plan.drop_existing)
         tool = self._run.start(command, stdin=subprocess.PIPE)
+        taken = False
         try:
             for piece in held_back(self._content(manifest), HELD_BACK_BYTES):
                 tool.write(piece)
+            taken = True
         except BrokenPipeError:
             pass  # it ended early and says why
-        except BaseException:
+        except BaseException as error:
             # Its connection goes with it, and so its transaction.
             tool.kill()
-            tool.wait()
+            if tool.wait():
+                raise _loaded_unproven() from error
             raise
         tool.end_input()
         if not tool.wait():
             failure = self._engine.failure(tool.said(), self._login, LoadFailed)
             self._prove(manifest)
             raise failure
+        if not taken:
+            raise _loaded_unproven()
         self._run.settled_elsewhere()
 
     def check(self, manifest: Manifest) -> Report:
@@ -162,8 +168,18 @@ def held_back(pieces: Iterator[bytes], size: int) -> Iterator[bytes | bytearray]
     yield held
 
 
+def _loaded_unproven() -> BackupCorrupt:
+    """A damaged length can look like the end of the dump: the load commits before the last bytes are proven."""
+    return BackupCorrupt(
+        "The load ended well before the end of the backup, so the backup is damaged. The target HAS BEEN CHANGED: "
+        "it has the part that was loaded.",
+        remedy="Restore another backup, or another copy of this one, with spec.dropExisting.",
+    )
+
+
 def _major(version: str) -> int:
-    return int(version.partition(".")[0])
+    found = re.match("[0-9]+", version)  # 18beta2 is of major 18
+    return int(found[0]) if found else 0
 
 
 def _differences(expected: list[Table], counted: list[Table]) -> list[str]:

@@ -75,11 +75,12 @@ class Run:
         self._settled = True
 
     def cancel(self) -> None:
-        """Ask for the end: programs are killed, the working thread gets Cancelled."""
+        """Ask for the end: programs are killed, and the working thread gets Cancelled unless the run has settled."""
         # Without the lock: a signal handler may interrupt the holder only in its own thread, which never holds it.
         if not self._settled:
             self._cancelled = True
-            self.stop_tools()
+        # Also of a run that has settled: what it still does, such as counting, must not outlast its pod's grace.
+        self.stop_tools()
 
     def stop_tools(self) -> None:
         """Kill every program that still runs."""

@@ -53,7 +53,7 @@ def abort_uploads(bucket: Bucket, prefix: str) -> int:
             quiet = 0 if uploads else quiet + (1 if aborted else 2)
             if quiet < 2:
                 time.sleep(PAUSE_SECONDS)
-    except (OSError, http.client.HTTPException):
+    except (OSError, http.client.HTTPException, ElementTree.ParseError):
         return len(aborted)
     return len(aborted)
 

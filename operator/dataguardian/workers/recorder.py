@@ -94,7 +94,7 @@ async def end(context: Context, run_kind: RunKind, run: Run, report: Report, *, 
             "code": run.status.error.code if run.status.error else None,
         },
     )
-    await post_end(context.kube, run_kind.kind, run)
+    await attempt("recorder", partial(post_end, context.kube, run_kind.kind, run))  # never in the way of the row
     if isinstance(run, BackupExecution):
         await _summarize(context, run)
     return run

@@ -10,10 +10,10 @@ from functools import partial
 from typing import Any
 
 from ..domain import status as moves
-from ..domain.naming import OPERATION, OWNER_UID
+from ..domain.naming import CONTAINER, OPERATION, OWNER_UID
 from ..domain.outcome import finished
 from ..kube.client import JSON, jobs_path, pods_path
-from ..kube.jobs import CONTAINER, SELECTOR
+from ..kube.jobs import SELECTOR
 from ..kube.status import change_status
 from ..kube.watch import follow
 from ..resources.common import Resource

@@ -20,7 +20,7 @@ def job(condition: str, reason: str = "") -> dict[str, Any]:
 def pod(created: str = "2026-11-24T12:00:00Z", **state: Any) -> dict[str, Any]:
     return {
         "metadata": {"creationTimestamp": created},
-        "status": {"containerStatuses": [{"state": state}] if state else []},
+        "status": {"containerStatuses": [{"name": "runner", "state": state}] if state else []},
     }
 
 
@@ -76,3 +76,21 @@ def test_a_pod_that_cannot_be_scheduled_says_why() -> None:
 
     assert waiting_reason({"status": status}) == "Unschedulable: no pvc."
     assert waiting_reason(pod(waiting={"reason": "ContainerCreating"})) is None
+
+
+def test_a_run_that_was_stopped_at_its_deadline_is_not_cancelled() -> None:
+    cancelled = json.dumps(
+        {"completed": False, "failure": {"code": "cancelled", "step": "dump", "message": "m", "remedy": "r"}}
+    )
+
+    report = outcome(job("Failed", "DeadlineExceeded"), [pod(terminated={"message": cancelled})], step="dump")
+
+    assert report.failure is not None
+    assert report.failure.code == "deadline-exceeded"
+
+
+def test_a_container_that_the_cluster_put_into_the_pod_has_no_say() -> None:
+    both = pod(terminated={"message": REPORT})
+    both["status"]["containerStatuses"].insert(0, {"name": "mesh", "state": {"terminated": {"exitCode": 1}}})
+
+    assert outcome(job("Complete"), [both], step="dump").completed

@@ -110,7 +110,7 @@ def test_options_are_patterns_for_pg_dump() -> None:
 
     arguments = ENGINE.dump_arguments(options)
 
-    assert {"--schema=shop", "--table=shop.a*", "--exclude-table=shop.audit"} <= set(arguments)
+    assert {"--schema=shop", "--table=shop.a*", "--exclude-table=shop.audit", "--strict-names"} <= set(arguments)
 
 
 @pytest.fixture
@@ -125,7 +125,7 @@ def clients(tmp_path: Path) -> PostgreSQL:
 
 
 @pytest.mark.parametrize(
-    ("server", "dumped_by", "client"), [(9, 0, 9), (14, 0, 15), (15, 15, 15), (16, 0, 17), (15, 17, 17)]
+    ("server", "dumped_by", "client"), [(9, 0, 9), (14, 0, 15), (15, 15, 15), (17, 0, 17), (17, 15, 17)]
 )
 def test_the_client_is_the_oldest_that_serves(clients: PostgreSQL, server: int, dumped_by: int, client: int) -> None:
     assert clients.client(server, at_least=dumped_by) == client
@@ -134,6 +134,14 @@ def test_the_client_is_the_oldest_that_serves(clients: PostgreSQL, server: int, 
 def test_a_server_newer_than_every_client_is_refused_and_told(clients: PostgreSQL) -> None:
     with pytest.raises(ConfigInvalid, match=r"18 needs a client.*9, 15, 17"):
         clients.client(18)
+
+
+@pytest.mark.parametrize(("server", "dumped_by"), [(16, 0), (15, 17)])
+def test_a_client_whose_dumps_the_server_cannot_load_is_refused(
+    clients: PostgreSQL, server: int, dumped_by: int
+) -> None:
+    with pytest.raises(ConfigInvalid, match="PGDG=1"):
+        clients.client(server, at_least=dumped_by)
 
 
 def test_an_image_without_clients_is_told(tmp_path: Path) -> None:

@@ -30,6 +30,7 @@ CASES: list[tuple[str, type[EngineFailed] | None, type[DataGuardianError]]] = [
     (f"psql: error: {LOST}FATAL:  the database system is starting up", None, DatabaseUnavailable),
     (f"psql: error: {LOST}FATAL:  sorry, too many clients already", None, DatabaseUnavailable),
     (f"psql: error: {LOST}server does not support SSL, but SSL was required", None, SpecInvalid),
+    (f"psql: error: {LOST}SSL SYSCALL error: EOF detected", None, DatabaseUnavailable),
     (f"psql: error: {LOST}SSL error: certificate verify failed", None, SpecInvalid),
     (
         'psql: error: could not translate host name "db" to address: Name or service not known',

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from dataguardian.domain.naming import Operation
 from dataguardian.domain.planning import Run, backup_run, datasource_probe, restore_run, storage_probe
 from dataguardian.kube.jobs import Limits, job_manifest
 from dataguardian.resources import backup
@@ -22,10 +23,10 @@ RUNS: dict[str, Run] = {
 }
 
 
-def manifest(run: Run, template: RunTemplate | None = None) -> dict[str, Any]:
+def manifest(run: Run, template: RunTemplate | None = None, *, operation: Operation = "backup") -> dict[str, Any]:
     return job_manifest(
         name="backup-nightly-1",
-        operation="backup",
+        operation=operation,
         owner=execution(),
         kind=backup.BACKUP_EXECUTION,
         run=run,
@@ -70,11 +71,17 @@ def test_a_restore_cannot_write_to_the_volume_it_reads() -> None:
     assert mounts["volume-0"] is True
 
 
-def test_errors_that_a_retry_cannot_cure_end_the_job_and_evictions_do_not_count() -> None:
-    ignore, fail = manifest(RUNS["restore"])["spec"]["podFailurePolicy"]["rules"]
+def test_errors_that_a_retry_cannot_cure_end_the_job_and_evictions_of_a_backup_do_not_count() -> None:
+    evicted, fail = manifest(RUNS["backup to a bucket"])["spec"]["podFailurePolicy"]["rules"]
 
-    assert (ignore["action"], fail["action"]) == ("Ignore", "FailJob")
+    assert (evicted["action"], fail["action"]) == ("Ignore", "FailJob")
     assert fail["onExitCodes"]["values"] == [64, 65, 66, 70, 77, 78]
+
+
+def test_a_restore_whose_pod_is_evicted_is_not_done_again() -> None:
+    evicted, _ = manifest(RUNS["restore"], operation="restore")["spec"]["podFailurePolicy"]["rules"]
+
+    assert evicted["action"] == "FailJob"
 
 
 def test_a_job_is_kept_until_its_result_is_recorded() -> None:

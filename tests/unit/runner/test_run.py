@@ -34,13 +34,16 @@ def test_cancelling_kills_the_programs_and_stops_the_work(run: Run) -> None:
         run.start(SLEEP)
 
 
-def test_a_request_that_comes_too_late_changes_nothing(run: Run) -> None:
+def test_a_request_that_comes_too_late_leaves_the_result_and_ends_what_is_still_done(run: Run) -> None:
+    counting = run.start(SLEEP)
     run.settle()
 
     run.cancel()
 
     run.check()
     assert not run.cancelled
+    assert counting.wait() is False
+    counting.close()
 
 
 def test_a_run_that_was_asked_to_end_does_not_settle(run: Run) -> None:
