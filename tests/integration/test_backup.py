@@ -162,6 +162,7 @@ def test_losing_the_session_that_counts_does_not_end_the_backup(pod: Pod, big_da
     source = pod.endpoint(big_database, host=valve.host, port=valve.port)
     running = pod.start(pod.backup_plan(big_database, pod.volume(), source=source))
     running.until(lambda: valve.holds, "the dump is held")
+    running.until(lambda: not any("--schema-only" in line for line in running.children()), "the schema is dumped")
     os.kill(running.child("psql"), signal.SIGKILL)
     valve.open()
 

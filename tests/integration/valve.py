@@ -13,12 +13,12 @@ READ_BYTES = 64 * 1024
 
 
 class Valve:
-    """Listens on ``host``:``port`` and passes on; what the server sends counts against ``limit``."""
+    """Listens on ``host``:``port`` and passes on; what the server sends on a connection counts against ``limit``."""
 
     def __init__(self, server_host: str, server_port: int) -> None:
         self._server = (server_host, server_port)
         self._change = threading.Condition()
-        self._passed = 0
+        self._held = False
         self._limit: int | None = None
         self._admitted: int | None = None
         self._over = False
@@ -29,9 +29,9 @@ class Valve:
         self._threads[0].start()
 
     def hold_after(self, size: int) -> None:
-        """Pass this many bytes from the server, then hold."""
+        """Pass this many bytes from the server on each connection, then hold it."""
         with self._change:
-            self._limit = self._passed + size
+            self._limit = size
 
     def admit(self, connections: int) -> None:
         """Serve so many connections; hold those that come after them."""
@@ -42,6 +42,7 @@ class Valve:
         """Hold no longer."""
         with self._change:
             self._limit = self._admitted = None
+            self._held = False
             self._change.notify_all()
 
     def cut(self) -> None:
@@ -52,9 +53,9 @@ class Valve:
 
     @property
     def holds(self) -> bool:
-        """Whether bytes wait now."""
+        """Whether a connection's bytes wait now."""
         with self._change:
-            return self._limit is not None and self._passed >= self._limit
+            return self._held
 
     def __enter__(self) -> Self:
         return self
@@ -96,18 +97,21 @@ class Valve:
         server.close()
 
     def _pump(self, source: socket.socket, sink: socket.socket, counted: bool) -> None:
+        passed = 0
         with suppress(OSError):
             while data := source.recv(READ_BYTES):
+                passed += len(data)
                 if counted:
-                    self._wait(len(data))
+                    self._wait(passed)
                 sink.sendall(data)
         _shut(sink)
         _shut(source)
 
-    def _wait(self, size: int) -> None:
+    def _wait(self, passed: int) -> None:
         with self._change:
-            self._passed += size
-            self._change.wait_for(lambda: self._over or self._limit is None or self._passed < self._limit)
+            if self._limit is not None and passed >= self._limit:
+                self._held = True
+                self._change.wait_for(lambda: self._over or self._limit is None)
 
 
 def _shut(connection: socket.socket) -> None:
