@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import TypeVar
 
 import pytest
 
 from dataguardian.domain.plan import S3Target
+from dataguardian.kube.client import Kubernetes
 
 from .apiserver import ApiServer
 from .runs import Pod
@@ -49,6 +50,19 @@ def s3_server() -> Iterator[S3Server]:
 def apiserver() -> Iterator[ApiServer]:
     """A Kubernetes API server with our CRDs; ``namespace()`` gives an empty namespace."""
     yield from _running(ApiServer())
+
+
+@pytest.fixture
+async def kube(apiserver: ApiServer) -> AsyncIterator[Kubernetes]:
+    """Our own client of the API server, as its administrator."""
+    async with apiserver.connect() as opened:
+        yield opened
+
+
+@pytest.fixture
+def namespace(apiserver: ApiServer) -> str:
+    """An empty namespace."""
+    return apiserver.namespace()
 
 
 @pytest.fixture(scope="session")

@@ -24,7 +24,6 @@ from dataguardian.queue import Entry, Queue
 from dataguardian.resources import backup, datasource, restore, storage_location
 from dataguardian.resources.common import API_VERSION, Kind
 
-from .apiserver import ApiServer
 from .clients import postgres_settings, redis_settings
 from .services import HOST, PostgresServer, RedisServer, free_port
 
@@ -43,12 +42,6 @@ Samples = dict[str, dict[str, float]]  # name → labels as JSON → value
 
 
 @pytest.fixture
-async def kube(apiserver: ApiServer) -> AsyncIterator[Kubernetes]:
-    async with apiserver.connect() as opened:
-        yield opened
-
-
-@pytest.fixture
 async def clients(
     kube: Kubernetes, postgres_server: PostgresServer, redis_server: RedisServer, tmp_path: Path
 ) -> AsyncIterator[Clients]:
@@ -57,11 +50,6 @@ async def clients(
         Queue(redis_settings(redis_server, tmp_path)) as queue,
     ):
         yield Clients(kube=kube, history=history, queue=queue)
-
-
-@pytest.fixture
-def namespace(apiserver: ApiServer) -> str:
-    return apiserver.namespace()
 
 
 async def scrape(clients: Clients) -> Samples:

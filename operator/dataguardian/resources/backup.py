@@ -15,7 +15,6 @@ from .common import (
     ObjectName,
     ObjectReference,
     Resource,
-    Status,
     Text,
     Timestamp,
     condition_column,
@@ -23,7 +22,7 @@ from .common import (
     validated,
 )
 from .execution import RUN_NAME_MAX, Checksum, Phase, RunStatus, StorageKey
-from .schedule import CRON_PATTERN
+from .schedule import ScheduleSpec, ScheduleStatus
 
 Codec = Literal["zstd", "gzip", "none"]
 Trigger = Literal["Schedule", "Manual"]
@@ -91,37 +90,10 @@ class RunTemplate(Model):
     )
 
 
-class BackupJobSpec(Model):
+class BackupJobSpec(ScheduleSpec):
     """What to back up, when and where to."""
 
     datasource_ref: ObjectReference = Field(description="Datasource that is backed up.")
-    schedule: Annotated[str, Field(max_length=128)] | None = Field(
-        default=None,
-        description="When to run: five cron fields, or @hourly, @daily, @weekly, @monthly, @yearly. "
-        "Absent: manual runs only.",
-        json_schema_extra={
-            "x-kubernetes-validations": [
-                rule(
-                    f"self.matches(r'{CRON_PATTERN}')",
-                    "schedule needs five cron fields (minute, hour, day of month, month, day of week), "
-                    "or @hourly, @daily, @weekly, @monthly, @yearly",
-                )
-            ]
-        },
-    )
-    time_zone: Annotated[str, Field(max_length=64, pattern=r"^[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)*$")] = Field(
-        default="UTC",
-        description="IANA time zone of the schedule, e.g. America/Sao_Paulo.",
-        json_schema_extra={
-            "x-kubernetes-validations": [
-                rule(
-                    "timestamp('2026-01-01T00:00:00Z').getHours(self) >= 0",
-                    "timeZone must be a name of the IANA time zone database",
-                )
-            ]
-        },
-    )
-    suspend: bool = Field(default=False, description="No scheduled run starts while true.")
     storage: BackupStorage = Field(description="Where the backups go.")
     compression: Compression = Field(default=Compression(), description="How the dump is compressed.")
     verification: Literal["ReadBack", "Size"] = Field(
@@ -147,11 +119,9 @@ class LastExecution(Model):
     completion_time: Timestamp = Field(description="When it ended.")
 
 
-class BackupJobStatus(Status):
+class BackupJobStatus(ScheduleStatus):
     """Is it safe?"""
 
-    last_schedule_time: Timestamp | None = Field(default=None, description="The latest slot that was run.")
-    next_schedule_time: Timestamp | None = Field(default=None, description="The slot that comes next.")
     last_successful_time: Timestamp | None = Field(default=None, description="When the latest good backup ended.")
     last_execution: LastExecution | None = Field(default=None, description="The latest run that ended.")
     last_successful_size_bytes: int | None = Field(

@@ -22,7 +22,7 @@ async def judge(context: Context, scheduler: Scheduler, job: BackupJob) -> None:
         for location in job.spec.storage.locations
     }
     found = obstacle(job, source, locations, now=now())
-    following = scheduler.next_time(job)
+    following = scheduler.next_time(BACKUP_JOB, job)
     changed = await change_status(
         context.kube,
         BACKUP_JOB,

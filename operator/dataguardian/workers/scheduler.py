@@ -1,119 +1,243 @@
-"""One heap of due times over all BackupJobs; a slot's run object has one name, so that it runs once."""
+"""One heap of due times over all scheduled objects; a slot's run object has one name, so that it runs once."""
 
 from __future__ import annotations
 
 import asyncio
 import heapq
 import logging
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from functools import partial
+from typing import Any
 
 from ..domain.naming import slot_run_name
-from ..domain.schedule import next_slot
+from ..domain.schedule import Timing, due
 from ..errors import SpecInvalid
-from ..kube.client import Absent, Conflict, objects_path
+from ..kube import events
+from ..kube.client import JSON, Conflict, objects_path
 from ..kube.status import change_status
-from ..resources.backup import BACKUP_EXECUTION, BACKUP_JOB, BackupJob
-from ..resources.common import API_VERSION, timestamp
+from ..resources.backup import BACKUP_EXECUTION, BACKUP_JOB
+from ..resources.common import API_VERSION, Kind, Resource, timestamp
 from .context import Context, now
 from .loop import attempt
 
 log = logging.getLogger(__name__)
 
 TICK_S = 1.0
-RETRY_S = 5.0
+RETRY = timedelta(seconds=5)
+
+Scheduled = Resource[Any, Any]
+
+
+@dataclass(frozen=True)
+class ScheduledKind:
+    """A kind whose spec is a ScheduleSpec, and the kind of its runs."""
+
+    kind: Kind[Any]
+    run_kind: Kind[Any]
+    reference: str  # field of the run's spec that names the scheduled object
+
+    def names(self, run: Any, name: str) -> bool:
+        """Whether a run is one of the named object."""
+        return bool(run["spec"].get(self.reference, {}).get("name") == name)
+
+
+SCHEDULED = {
+    BACKUP_JOB.plural: ScheduledKind(BACKUP_JOB, BACKUP_EXECUTION, "backupJobRef"),
+}
+
+
+@dataclass(frozen=True)
+class _Waiting:
+    """An object, and the slot that it waits for."""
+
+    kind: ScheduledKind
+    owner: Scheduled
+    timing: Timing
+    slot: datetime
 
 
 class Scheduler:
-    """The due times. Entries of changed or deleted jobs are dropped when their time comes."""
+    """The due times. Entries of changed or deleted objects are dropped when their time comes."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
-        self._heap: list[tuple[datetime, str]] = []
-        self._slots: dict[str, tuple[datetime, BackupJob]] = {}
+        self._heap: list[tuple[datetime, str, datetime]] = []  # when to look, UID, slot
+        self._waiting: dict[str, _Waiting] = {}
+        self._seen: set[str] = set()
 
-    def next_time(self, job: BackupJob) -> datetime | None:
-        """The slot that the job waits for; None without a schedule, or while it is suspended."""
-        spec = job.spec
-        if spec.schedule is None or spec.suspend:
-            self._slots.pop(job.metadata.uid, None)
+    def next_time(self, kind: Kind[Any], owner: Scheduled) -> datetime | None:
+        """The slot that the object waits for; None without a schedule, or while it is suspended."""
+        uid = owner.metadata.uid
+        waiting = self._expected(kind, owner)
+        self._seen.add(uid)
+        if waiting is None:
+            self._waiting.pop(uid, None)
             return None
-        known = self._slots.get(job.metadata.uid)
-        if known and _timing(known[1]) == _timing(job):
-            self._slots[job.metadata.uid] = (known[0], job)
-            return known[0]
-        try:
-            slot = next_slot(spec.schedule, spec.time_zone, now())
-        except SpecInvalid:
-            return None  # the job's condition tells
-        self._enter(job, slot)
-        return slot
+        self._enter(waiting)
+        return waiting.slot
 
-    def forget(self, job: BackupJob) -> None:
-        """The job is gone."""
-        self._slots.pop(job.metadata.uid, None)
+    def forget(self, owner: Scheduled) -> None:
+        """The object is gone."""
+        self._waiting.pop(owner.metadata.uid, None)
+        self._seen.discard(owner.metadata.uid)
 
     async def run(self) -> None:
         """Start what is due, for ever."""
+        ready = False
         while True:
-            await self.start_due()
+            ready = ready or await attempt("scheduler", self._find_open_runs)
+            if ready:
+                await self.start_due()
             await asyncio.sleep(TICK_S)
 
     async def start_due(self) -> None:
         """Start each slot that is due; one that fails is tried again later, and holds up no other."""
-        failed = []
-        while self._heap and self._heap[0][0] <= now():
-            slot, uid = heapq.heappop(self._heap)
-            known = self._slots.get(uid)
-            if known is None or known[0] != slot:
+        moment = now()
+        while self._heap and self._heap[0][0] <= moment:
+            _, uid, slot = heapq.heappop(self._heap)
+            waiting = self._waiting.get(uid)
+            if waiting is None or waiting.slot != slot:
                 continue
-            if not await attempt("scheduler", partial(self._run_slot, known[1], slot)):
-                failed.append((slot, uid))
-        for entry in failed:
-            heapq.heappush(self._heap, entry)
-        if failed:
-            await asyncio.sleep(RETRY_S)
+            if not waiting.timing.is_due(slot, moment):
+                heapq.heappush(self._heap, (slot + waiting.timing.delay, uid, slot))
+            elif not await attempt("scheduler", partial(self._pass, waiting)):
+                heapq.heappush(self._heap, (now() + RETRY, uid, slot))
 
-    async def _run_slot(self, job: BackupJob, slot: datetime) -> None:
-        await self._start(job, slot)
-        following = next_slot(job.spec.schedule or "", job.spec.time_zone, max(slot, now()))
-        self._enter(job, following)
-        await self._tell(job, slot, following)
+    async def _find_open_runs(self) -> None:
+        """At the start: what runs already, which a policy of concurrency must know before the first slot."""
+        for scheduled in SCHEDULED.values():
+            bodies, _ = await self._context.kube.list(objects_path(scheduled.run_kind))
+            for body in bodies:
+                meta = body["metadata"]
+                if self._context.catalog.known(scheduled.run_kind, meta["namespace"], meta["name"]) is None:
+                    self._context.catalog.put(scheduled.run_kind, scheduled.run_kind.model.read(body))
 
-    async def _start(self, job: BackupJob, slot: datetime) -> None:
-        meta = job.metadata
-        body = {
+    def _expected(self, kind: Kind[Any], owner: Scheduled) -> _Waiting | None:
+        timing = Timing.of(owner.spec, owner.metadata.uid)
+        if timing is None:
+            return None
+        try:
+            return _Waiting(SCHEDULED[kind.plural], owner, timing, self._slot(owner, timing))
+        except SpecInvalid:
+            return None  # the object's condition tells
+
+    def _slot(self, owner: Scheduled, timing: Timing) -> datetime:
+        """The slot to wait for. It has passed only when it came while no operator ran."""
+        known = self._waiting.get(owner.metadata.uid)
+        if known is not None and (known.timing.schedule, known.timing.time_zone) == (timing.schedule, timing.time_zone):
+            return known.slot
+        promised: datetime | None = owner.status.next_schedule_time
+        if owner.metadata.uid not in self._seen and promised is not None and timing.has_slot(promised):
+            return promised
+        return timing.next_slot(now())
+
+    async def _pass(self, waiting: _Waiting) -> None:
+        """Run the slot that is due, count those that are missed, and wait for the next one."""
+        found = due(waiting.timing, waiting.slot, now())
+        started = found.run is not None and await self._start(waiting, found.run)
+        missed = found.missed + (0 if started or found.run is None else 1)
+        if found.run is None and found.missed:
+            await self._warn(waiting, waiting.slot, "SlotsMissed", f"{found.missed} slots were not started in time.")
+        # Before the status: its change makes the object seen again, which asks for the slot.
+        self._move(waiting, waiting.slot, found.following)
+        try:
+            await self._tell(waiting, found.run if started else None, found.following, missed)
+        except BaseException:
+            self._move(waiting, found.following, waiting.slot)
+            raise
+        self._push(waiting, found.following)
+
+    def _move(self, waiting: _Waiting, slot: datetime, following: datetime) -> None:
+        """Go from one slot to another, unless the object has been edited, suspended or deleted meanwhile."""
+        uid = waiting.owner.metadata.uid
+        current = self._waiting.get(uid)
+        if current is not None and (current.timing, current.slot) == (waiting.timing, slot):
+            self._waiting[uid] = replace(current, slot=following)
+
+    async def _start(self, waiting: _Waiting, slot: datetime) -> bool:
+        """Create the slot's run object; False when the slot is missed for a reason that an event tells."""
+        meta = waiting.owner.metadata
+        name = slot_run_name(meta.name, slot)
+        if running := self._in_the_way(waiting, name):
+            message = f"The slot {timestamp(slot)} was left out, because {running} has not ended."
+            await self._warn(waiting, slot, "SlotForbidden", message)
+            return False
+        body = self._run_object(waiting, slot, name)
+        path = objects_path(waiting.kind.run_kind, meta.namespace)
+        try:
+            await self._context.kube.create(path, body)
+        except Conflict:
+            there = await self._context.kube.get(f"{path}/{name}")
+            if _is_slots_run(waiting, there, body):
+                return True
+            message = f"{waiting.kind.run_kind.name} {name} exists and is no run of this slot. Delete or rename it."
+            await self._warn(waiting, slot, "SlotNameTaken", message)
+            return False
+        log.info("Slot started", extra={"action": "slot_started", "namespace": meta.namespace, "run": name})
+        return True
+
+    def _in_the_way(self, waiting: _Waiting, name: str) -> str | None:
+        """The open run that forbids another one."""
+        if waiting.owner.spec.concurrency_policy == "Allow":
+            return None
+        meta, scheduled = waiting.owner.metadata, waiting.kind
+        return next(
+            (
+                run.metadata.name
+                for run in self._context.catalog.all(scheduled.run_kind)
+                if run.metadata.namespace == meta.namespace
+                and run.metadata.name != name
+                and scheduled.names({"spec": run.spec.wire()}, meta.name)
+            ),
+            None,
+        )
+
+    def _run_object(self, waiting: _Waiting, slot: datetime, name: str) -> JSON:
+        meta = waiting.owner.metadata
+        return {
             "apiVersion": API_VERSION,
-            "kind": BACKUP_EXECUTION.name,
-            "metadata": {"name": slot_run_name(meta.name, slot), "namespace": meta.namespace},
+            "kind": waiting.kind.run_kind.name,
+            "metadata": {"name": name, "namespace": meta.namespace},
             "spec": {
-                "backupJobRef": {"name": meta.name},
+                waiting.kind.reference: {"name": meta.name},
                 "trigger": "Schedule",
                 "scheduledTime": timestamp(slot),
             },
         }
-        try:
-            await self._context.kube.create(objects_path(BACKUP_EXECUTION, meta.namespace), body)
-        except Conflict:
-            return  # the slot has its run
-        except Absent:
-            return  # the namespace is gone
-        log.info("Slot started", extra={"action": "slot_started", "namespace": meta.namespace, "job": meta.name})
 
-    async def _tell(self, job: BackupJob, slot: datetime, following: datetime) -> None:
-        await change_status(
-            self._context.kube,
-            BACKUP_JOB,
-            job,
-            lambda current: current.status.model_copy(
-                update={"last_schedule_time": slot, "next_schedule_time": following}
-            ),
+    async def _tell(self, waiting: _Waiting, slot: datetime | None, following: datetime, missed: int) -> None:
+        def change(current: Scheduled) -> Any:
+            status = current.status
+            update = {"next_schedule_time": following, "missed_schedules": status.missed_schedules + missed}
+            if slot is not None:
+                update["last_schedule_time"] = slot
+            return status.model_copy(update=update)
+
+        await change_status(self._context.kube, waiting.kind.kind, waiting.owner, change)
+
+    async def _warn(self, waiting: _Waiting, slot: datetime, reason: str, message: str) -> None:
+        meta = waiting.owner.metadata
+        log.warning("%s", message, extra={"action": "slot_missed", "namespace": meta.namespace, "object": meta.name})
+        name = f"{slot_run_name(meta.name, slot)}.{meta.uid}"
+        owner, kind = waiting.owner, waiting.kind.kind
+        await events.post(
+            self._context.kube, kind, owner, name=name, at=now(), reason=reason, message=message, warning=True
         )
 
-    def _enter(self, job: BackupJob, slot: datetime) -> None:
-        self._slots[job.metadata.uid] = (slot, job)
-        heapq.heappush(self._heap, (slot, job.metadata.uid))
+    def _enter(self, waiting: _Waiting) -> None:
+        uid = waiting.owner.metadata.uid
+        known = self._waiting.get(uid)
+        self._waiting[uid] = waiting
+        if known is None or (known.slot, known.timing.delay) != (waiting.slot, waiting.timing.delay):
+            self._push(waiting, waiting.slot)
+
+    def _push(self, waiting: _Waiting, slot: datetime) -> None:
+        heapq.heappush(self._heap, (slot + waiting.timing.delay, waiting.owner.metadata.uid, slot))
 
 
-def _timing(job: BackupJob) -> tuple[str | None, str]:
-    return job.spec.schedule, job.spec.time_zone
+def _is_slots_run(waiting: _Waiting, there: JSON, wanted: JSON) -> bool:
+    """Whether the object that has the run's name was made for the same slot of the same object."""
+    return waiting.kind.names(there, waiting.owner.metadata.name) and all(
+        there["spec"].get(field) == wanted["spec"][field] for field in ("trigger", "scheduledTime")
+    )
