@@ -8,10 +8,16 @@ from typing import TypeVar
 
 import pytest
 
+from dataguardian import settings
 from dataguardian.domain.plan import S3Target
+from dataguardian.history import History
 from dataguardian.kube.client import Kubernetes
+from dataguardian.queue import Queue
+from dataguardian.workers.catalog import Catalog
+from dataguardian.workers.context import Context
 
 from .apiserver import ApiServer
+from .clients import postgres_settings, redis_settings
 from .runs import Pod
 from .services import PostgresServer, RedisServer, S3Server, Service
 from .shop import big
@@ -63,6 +69,24 @@ async def kube(apiserver: ApiServer) -> AsyncIterator[Kubernetes]:
 def namespace(apiserver: ApiServer) -> str:
     """An empty namespace."""
     return apiserver.namespace()
+
+
+@pytest.fixture
+async def context(
+    kube: Kubernetes, postgres_server: PostgresServer, redis_server: RedisServer, tmp_path: Path
+) -> AsyncIterator[Context]:
+    """What the operator's workers share."""
+    async with (
+        History(postgres_settings(postgres_server, "postgres", tmp_path)) as history,
+        Queue(redis_settings(redis_server, tmp_path)) as queue,
+    ):
+        yield Context(
+            kube=kube,
+            queue=queue,
+            history=history,
+            runner=settings.RunnerSettings(image="unused", image_pull_policy="Never", image_pull_secrets=()),
+            catalog=Catalog(kube),
+        )
 
 
 @pytest.fixture(scope="session")

@@ -2,45 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 
-from dataguardian import settings
 from dataguardian.domain.naming import slot_run_name
-from dataguardian.history import History
 from dataguardian.kube.client import JSON, Kubernetes, objects_path
-from dataguardian.queue import Queue
 from dataguardian.resources.backup import BACKUP_EXECUTION, BACKUP_JOB, BackupJob
 from dataguardian.resources.common import API_VERSION, timestamp
 from dataguardian.workers.backup_jobs import judge
-from dataguardian.workers.catalog import Catalog
 from dataguardian.workers.context import Context
 from dataguardian.workers.scheduler import Scheduler
 
-from .clients import postgres_settings, redis_settings
-from .services import PostgresServer, RedisServer
-
 HOURLY = "0 * * * *"
-
-
-@pytest.fixture
-async def context(
-    kube: Kubernetes, postgres_server: PostgresServer, redis_server: RedisServer, tmp_path: Path
-) -> AsyncIterator[Context]:
-    async with (
-        History(postgres_settings(postgres_server, "postgres", tmp_path)) as history,
-        Queue(redis_settings(redis_server, tmp_path)) as queue,
-    ):
-        yield Context(
-            kube=kube,
-            queue=queue,
-            history=history,
-            runner=settings.RunnerSettings(image="unused", image_pull_policy="Never", image_pull_secrets=()),
-            catalog=Catalog(kube),
-        )
 
 
 def last_hour(hours_ago: int = 0) -> datetime:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from ..history import ExecutionRow, History
 from ..kube.client import JSON, Kubernetes
 from ..queue import Queue
+from ..resources.backup import BackupExecution
 from ..settings import RunnerSettings
 from .catalog import Catalog
 
@@ -30,5 +31,7 @@ class Context:
     unrecorded: dict[str, JSON] = field(default_factory=dict)
     # Rows that history could not take, by execution.
     unwritten: dict[str, ExecutionRow] = field(default_factory=dict)
+    # Ended runs that the status of their BackupJob does not show yet, by UID.
+    unsummarized: dict[str, BackupExecution] = field(default_factory=dict)
     # Pods of runs, by the UID of their run object.
     pods: dict[str, JSON] = field(default_factory=dict)

@@ -14,7 +14,7 @@ from typing import Any
 from ..domain import report as reports
 from ..domain import status as moves
 from ..domain.executions import as_state
-from ..domain.naming import OPERATION, OWNER_NAME, OWNER_UID
+from ..domain.naming import DATASOURCE, OPERATION, OWNER_NAME, OWNER_UID
 from ..domain.outcome import outcome
 from ..domain.report import Report
 from ..domain.summary import job_summary
@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 
 Run = Resource[Any, Any]
 TTL_SECONDS = 3600  # a recorded Kubernetes Job stays this long, for kubectl logs
-LOG_LIMIT_BYTES = 4 * 1024 * 1024
+LOG_LINES = 10_000  # of each try, the last ones: they tell how it ended
 
 
 def observe(context: Context, job: JSON) -> None:
@@ -51,6 +51,7 @@ async def record_all(context: Context) -> None:
     for row in list(context.unwritten.values()):
         if await attempt("recorder", partial(context.history.record, row)):
             context.unwritten.pop(row.id, None)
+    await _summarize_all(context)
 
 
 async def _record(context: Context, job: JSON) -> None:
@@ -65,7 +66,9 @@ async def _record(context: Context, job: JSON) -> None:
         step = run.status.progress.step if run.status.progress else "connect"
         report = outcome(job, pods, step=step)
         lines = await _log_lines(context, pods)
-        run = await end(context, run_kind, run, report, ended_at=_ended_at(job))
+        run = await end(
+            context, run_kind, run, report, ended_at=_ended_at(job), datasource=meta["annotations"].get(DATASOURCE)
+        )
         await context.history.record(_row(run_kind, run, lines))
     try:
         await context.kube.patch(jobs_path(namespace, meta["name"]), {"spec": {"ttlSecondsAfterFinished": TTL_SECONDS}})
@@ -73,14 +76,25 @@ async def _record(context: Context, job: JSON) -> None:
         return
 
 
-async def end(context: Context, run_kind: RunKind, run: Run, report: Report, *, ended_at: datetime) -> Run:
-    """Completed or Failed in status, event and summary. Doing it twice is doing it once. Returns the run as it is."""
-    run = await change_status(
-        context.kube,
-        run_kind.kind,
-        run,
-        lambda current: moves.ended(current.status, report, now=ended_at),
-    )
+async def end(
+    context: Context,
+    run_kind: RunKind,
+    run: Run,
+    report: Report,
+    *,
+    ended_at: datetime,
+    datasource: str | None = None,
+) -> Run:
+    """Completed or Failed in status, event and summary. Doing it twice is doing it once. Returns the run as it is.
+
+    ``datasource`` is what the Kubernetes Job knows, for a run that ended before its start could be written.
+    """
+
+    def change(current: Run) -> Any:
+        known = current.status.datasource or datasource
+        return moves.ended(current.status.model_copy(update={"datasource": known}), report, now=ended_at)
+
+    run = await change_status(context.kube, run_kind.kind, run, change)
     context.catalog.drop(run_kind.kind, run)
     log.info(
         "Run ended",
@@ -96,7 +110,8 @@ async def end(context: Context, run_kind: RunKind, run: Run, report: Report, *, 
     )
     await attempt("recorder", partial(post_end, context.kube, run_kind.kind, run))  # never in the way of the row
     if isinstance(run, BackupExecution):
-        await _summarize(context, run)
+        context.unsummarized[run.metadata.uid] = run
+        await _summarize_all(context)
     return run
 
 
@@ -120,6 +135,12 @@ async def record_deleted(context: Context, run_kind: RunKind, run: Run) -> None:
         await record_state(context, run_kind, run.model_copy(update={"status": status}))
 
 
+async def _summarize_all(context: Context) -> None:
+    for uid, run in list(context.unsummarized.items()):
+        if await attempt("recorder", partial(_summarize, context, run)):
+            context.unsummarized.pop(uid, None)
+
+
 async def _summarize(context: Context, run: BackupExecution) -> None:
     job = await context.catalog.read(backup.BACKUP_JOB, run.metadata.namespace, run.spec.backup_job_ref.name)
     if job is None:
@@ -136,7 +157,7 @@ async def _log_lines(context: Context, pods: list[JSON]) -> list[LogLine]:
     for pod in sorted(pods, key=lambda pod: str(pod["metadata"]["creationTimestamp"])):
         path = pods_path(pod["metadata"]["namespace"], pod["metadata"]["name"]) + "/log"
         try:
-            async for line in context.kube.lines(path, {"limitBytes": LOG_LIMIT_BYTES}, silence_s=30):
+            async for line in context.kube.lines(path, {"tailLines": LOG_LINES}, silence_s=30):
                 found.append(_log_line(line))
         except (Absent, DataGuardianError) as error:
             log.warning(
