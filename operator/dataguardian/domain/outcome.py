@@ -30,7 +30,7 @@ def finished(job: JSON) -> bool:
 def outcome(job: JSON, pods: Sequence[JSON], *, step: str) -> Report:
     """The result of a finished Kubernetes Job: the runner's own word, or what Kubernetes says of a runner that could
     not leave one. ``step`` is the last step that is known."""
-    newest = max(pods, key=lambda pod: pod["metadata"]["creationTimestamp"], default=None)
+    newest = last_try(pods)
     report = _runner_report(newest) if newest else None
     succeeded = _condition(job, "Complete") is not None
     if report is not None and _out_of_time(job, report):
@@ -45,6 +45,11 @@ def _out_of_time(job: JSON, report: Report) -> bool:
     failed = _condition(job, "Failed") or {}
     asked = report.failure is not None and report.failure.code == Cancelled.code
     return asked and failed.get("reason") == "DeadlineExceeded"
+
+
+def last_try(pods: Sequence[JSON]) -> JSON | None:
+    """The newest pod of a Kubernetes Job."""
+    return max(pods, key=lambda pod: str(pod["metadata"]["creationTimestamp"]), default=None)
 
 
 def waiting_reason(pod: JSON) -> str | None:

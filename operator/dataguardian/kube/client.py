@@ -55,10 +55,10 @@ async def connect() -> AsyncIterator[client.ApiClient]:
     """A connection with the pod's own token, or with KUBECONFIG outside a cluster."""
     configuration = client.Configuration()
     try:
-        config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
+        config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]  # has no annotations
     except config.ConfigException:
         try:
-            await config.load_kube_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
+            await config.load_kube_config(client_configuration=configuration)  # type: ignore[no-untyped-call]  # has no annotations
         except config.ConfigException as error:
             raise ConfigInvalid(
                 f"No Kubernetes to talk to: {error}.", remedy="Run in a cluster, or set KUBECONFIG."
@@ -111,6 +111,11 @@ class Kubernetes:
             await self._call("DELETE", path, body={"propagationPolicy": "Background"})
         except Absent:
             return
+
+    async def pods_of(self, namespace: str, job: str) -> list[JSON]:
+        """The pods of a Kubernetes Job, one for each try."""
+        pods, _ = await self.list(pods_path(namespace), label_selector=f"batch.kubernetes.io/job-name={job}")
+        return pods
 
     async def list(self, path: str, *, label_selector: str = "") -> tuple[list[JSON], str]:
         """All objects, page by page, and the resource version to watch from."""

@@ -15,10 +15,10 @@ from typing import Any
 from ..domain import report as reports
 from ..domain import status as moves
 from ..domain.naming import OWNER_UID, kubernetes_job_name
-from ..domain.outcome import finished, waiting_reason
+from ..domain.outcome import finished, last_try, waiting_reason
 from ..domain.readiness import Obstacle
 from ..errors import DataGuardianError, NotFound, NotStarted, RunnerLost, SpecInvalid
-from ..kube.client import JSON, Absent, ApiRefused, Conflict, jobs_path, pods_path
+from ..kube.client import JSON, Absent, ApiRefused, Conflict, jobs_path
 from ..kube.jobs import job_manifest
 from ..kube.status import change_status
 from ..queue import Entry, QueueUnavailable
@@ -196,29 +196,27 @@ async def _check_running(context: Context, run_kind: RunKind, run: Run) -> None:
         if finished(job):
             return  # the recorder's
     pod = context.pods.get(run.metadata.uid)
-    if pod is None and age > START_DEADLINE:
-        pod = await _pod_of(context, run.metadata.namespace, name)
-    reason = _held_up(pod)
-    if age > START_DEADLINE and reason:
-        # Deleted first: a restore that is told to have failed must not start afterwards.
-        await context.kube.delete(path)
-        await _end(context, run_kind, run, NotStarted(f"The pod could not start. {reason}", remedy=CURE))
-    elif reason and pod and waiting_reason(pod):
+    if age > START_DEADLINE:
+        # The watch may not have told of the pod yet.
+        reason = _not_started(pod or last_try(await context.kube.pods_of(run.metadata.namespace, name)))
+        if reason:
+            # Deleted first: a restore that is told to have failed must not start afterwards.
+            await context.kube.delete(path)
+            await _end(context, run_kind, run, NotStarted(f"The pod could not start. {reason}", remedy=CURE))
+    elif pod and _pending(pod) and (reason := waiting_reason(pod)):
         held_up = partial(moves.held_up, message=reason, now=now())
         await change_status(context.kube, run_kind.kind, run, lambda current: held_up(current.status))
 
 
-async def _pod_of(context: Context, namespace: str, job: str) -> JSON | None:
-    """The pod as the API server has it: the watch may not have told of it yet."""
-    pods, _ = await context.kube.list(pods_path(namespace), label_selector=f"batch.kubernetes.io/job-name={job}")
-    return max(pods, key=lambda pod: str(pod["metadata"]["creationTimestamp"]), default=None)
+def _pending(pod: JSON) -> bool:
+    return bool(pod["status"].get("phase") == "Pending")
 
 
-def _held_up(pod: JSON | None) -> str | None:
-    """Why the runner does not run; None when it does, or has."""
+def _not_started(pod: JSON | None) -> str | None:
+    """Why the runner has not begun, though it had time to; None when it has."""
     if pod is None:
         return "The Kubernetes Job has no pod: its events name the quota, account or policy that refuses it."
-    if pod["status"].get("phase") != "Pending":
+    if not _pending(pod):
         return None
     return waiting_reason(pod) or "The pod waits for its image or a volume: its events tell for which."
 

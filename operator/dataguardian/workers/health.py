@@ -16,7 +16,7 @@ from ..domain.outcome import outcome, waiting_reason
 from ..domain.planning import Run, datasource_probe, storage_probe
 from ..domain.report import Report
 from ..errors import NotStarted
-from ..kube.client import JSON, ApiRefused, Conflict, jobs_path, pods_path
+from ..kube.client import JSON, ApiRefused, Conflict, jobs_path
 from ..kube.jobs import Limits, job_manifest
 from ..kube.status import change_status
 from ..resources import datasource, storage_location
@@ -87,9 +87,7 @@ async def ended(context: Context, job: JSON) -> None:
     meta = job["metadata"]
     namespace = meta["namespace"]
     kind = next(kind for kind in CHECKED if kind.name == meta["ownerReferences"][0]["kind"])
-    pods, _ = await context.kube.list(
-        pods_path(namespace), label_selector=f"batch.kubernetes.io/job-name={meta['name']}"
-    )
+    pods = await context.kube.pods_of(namespace, meta["name"])
     report = outcome(job, pods, step="connect")
     generation = int(meta["annotations"][GENERATION])
     checked = await context.catalog.read(kind, namespace, meta["annotations"][OWNER_NAME])

@@ -58,9 +58,7 @@ async def _record(context: Context, job: JSON) -> None:
     meta = job["metadata"]
     run_kind = RUN_KINDS[meta["labels"][OPERATION]]
     namespace, name = meta["namespace"], meta["annotations"][OWNER_NAME]
-    pods, _ = await context.kube.list(
-        pods_path(namespace), label_selector=f"batch.kubernetes.io/job-name={meta['name']}"
-    )
+    pods = await context.kube.pods_of(namespace, meta["name"])
     run = await context.catalog.read(run_kind.kind, namespace, name)
     if run is not None and run.metadata.uid == meta["labels"][OWNER_UID]:
         step = run.status.progress.step if run.status.progress else "connect"

@@ -37,9 +37,9 @@ class ScheduledKind:
     run_kind: Kind[Any]
     reference: str  # field of the run's spec that names the scheduled object
 
-    def names(self, run: Any, name: str) -> bool:
-        """Whether a run is one of the named object."""
-        return bool(run["spec"].get(self.reference, {}).get("name") == name)
+    def names(self, spec: JSON, name: str) -> bool:
+        """Whether a run with this spec is one of the named object."""
+        return bool(spec.get(self.reference, {}).get("name") == name)
 
 
 SCHEDULED = {
@@ -97,11 +97,9 @@ class Scheduler:
         while self._heap and self._heap[0][0] <= moment:
             _, uid, slot = heapq.heappop(self._heap)
             waiting = self._waiting.get(uid)
-            if waiting is None or waiting.slot != slot:
-                continue
-            if not waiting.timing.is_due(slot, moment):
-                heapq.heappush(self._heap, (slot + waiting.timing.delay, uid, slot))
-            elif not await attempt("scheduler", partial(self._pass, waiting)):
+            if waiting is None or waiting.slot != slot or not waiting.timing.is_due(slot, moment):
+                continue  # edited: what it waits for now has an entry of its own
+            if not await attempt("scheduler", partial(self._pass, waiting)):
                 heapq.heappush(self._heap, (now() + RETRY, uid, slot))
 
     async def _find_open_runs(self) -> None:
@@ -188,7 +186,7 @@ class Scheduler:
                 for run in self._context.catalog.all(scheduled.run_kind)
                 if run.metadata.namespace == meta.namespace
                 and run.metadata.name != name
-                and scheduled.names({"spec": run.spec.wire()}, meta.name)
+                and scheduled.names(run.spec.wire(), meta.name)
             ),
             None,
         )
@@ -238,6 +236,7 @@ class Scheduler:
 
 def _is_slots_run(waiting: _Waiting, there: JSON, wanted: JSON) -> bool:
     """Whether the object that has the run's name was made for the same slot of the same object."""
-    return waiting.kind.names(there, waiting.owner.metadata.name) and all(
-        there["spec"].get(field) == wanted["spec"][field] for field in ("trigger", "scheduledTime")
+    spec = there["spec"]
+    return waiting.kind.names(spec, waiting.owner.metadata.name) and all(
+        spec.get(field) == wanted["spec"][field] for field in ("trigger", "scheduledTime")
     )
