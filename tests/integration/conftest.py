@@ -72,21 +72,24 @@ def namespace(apiserver: ApiServer) -> str:
 
 
 @pytest.fixture
-async def context(
-    kube: Kubernetes, postgres_server: PostgresServer, redis_server: RedisServer, tmp_path: Path
-) -> AsyncIterator[Context]:
+async def history(postgres_server: PostgresServer, tmp_path: Path) -> AsyncIterator[History]:
+    """A history without its tables."""
+    async with History(postgres_settings(postgres_server, "postgres", tmp_path)) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def queue(redis_server: RedisServer, tmp_path: Path) -> AsyncIterator[Queue]:
+    """The queues, as other tests left them."""
+    async with Queue(redis_settings(redis_server, tmp_path)) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def context(kube: Kubernetes, history: History, queue: Queue) -> Context:
     """What the operator's workers share."""
-    async with (
-        History(postgres_settings(postgres_server, "postgres", tmp_path)) as history,
-        Queue(redis_settings(redis_server, tmp_path)) as queue,
-    ):
-        yield Context(
-            kube=kube,
-            queue=queue,
-            history=history,
-            runner=settings.RunnerSettings(image="unused", image_pull_policy="Never", image_pull_secrets=()),
-            catalog=Catalog(kube),
-        )
+    runner = settings.RunnerSettings(image="unused", image_pull_policy="Never", image_pull_secrets=())
+    return Context(kube=kube, queue=queue, history=history, runner=runner, catalog=Catalog(kube))
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -42,14 +41,8 @@ Samples = dict[str, dict[str, float]]  # name → labels as JSON → value
 
 
 @pytest.fixture
-async def clients(
-    kube: Kubernetes, postgres_server: PostgresServer, redis_server: RedisServer, tmp_path: Path
-) -> AsyncIterator[Clients]:
-    async with (
-        History(postgres_settings(postgres_server, "postgres", tmp_path)) as history,
-        Queue(redis_settings(redis_server, tmp_path)) as queue,
-    ):
-        yield Clients(kube=kube, history=history, queue=queue)
+async def clients(kube: Kubernetes, history: History, queue: Queue) -> Clients:
+    return Clients(kube=kube, history=history, queue=queue)
 
 
 async def scrape(clients: Clients) -> Samples:

@@ -6,9 +6,12 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+import psycopg
 import pytest
+from psycopg.sql import SQL, Literal
 
 from dataguardian.domain import manifest as manifests
+from dataguardian.domain.plan import FilesystemTarget
 
 from .runs import Pod, backed_up, folder_of
 from .services import PostgresServer
@@ -39,14 +42,21 @@ def test_one_flipped_bit_is_backup_corrupt_and_the_target_stays(
     assert content(postgres_server, database) == before
 
 
+def uncompressed(pod: Pod, server: PostgresServer, *, rows: int) -> tuple[FilesystemTarget, Path, bytearray]:
+    """The backup of a table with 1000 times ``a`` in each row: where it is, its dump's file and bytes."""
+    database = server.database()
+    with psycopg.connect(server.dsn(database)) as connection:
+        query = "CREATE TABLE t AS SELECT repeat('a', 1000) AS t FROM generate_series(1, {}) AS i"
+        connection.execute(SQL(query).format(Literal(rows)))
+    target = backed_up(pod, database, codec="none")
+    path = folder_of(target) / "data.dump"
+    return target, path, bytearray(path.read_bytes())
+
+
 def test_a_flipped_bit_in_a_row_that_any_server_would_load_is_backup_corrupt(
     pod: Pod, postgres_server: PostgresServer
 ) -> None:
-    database = postgres_server.database()
-    postgres_server.sql(database, "CREATE TABLE t AS SELECT repeat('a', 1000) AS t FROM generate_series(1, 300)")
-    target = backed_up(pod, database, codec="none")
-    path = folder_of(target) / "data.dump"
-    data = bytearray(path.read_bytes())
+    target, path, data = uncompressed(pod, postgres_server, rows=300)
     data[data.index(b"aaaa") + 500] = ord("b")
     path.write_bytes(data)
     copy = postgres_server.database()
@@ -60,11 +70,7 @@ def test_a_flipped_bit_in_a_row_that_any_server_would_load_is_backup_corrupt(
 def test_a_load_that_takes_damage_for_its_end_is_backup_corrupt_and_says_that_the_target_changed(
     pod: Pod, postgres_server: PostgresServer
 ) -> None:
-    database = postgres_server.database()
-    postgres_server.sql(database, "CREATE TABLE t AS SELECT repeat('a', 1000) AS t FROM generate_series(1, 30000)")
-    target = backed_up(pod, database, codec="none")
-    path = folder_of(target) / "data.dump"
-    data = bytearray(path.read_bytes())
+    target, path, data = uncompressed(pod, postgres_server, rows=30_000)
     row = data.index(b"aaaa")
     data[row - 5 : row] = bytes(5)  # its length: zero ends the table's data
     path.write_bytes(data)
