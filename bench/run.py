@@ -17,12 +17,12 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "operator")]
 
-from bench import sample  # noqa: E402
-from bench.cases import Case, backup_cases, restore_cases  # noqa: E402
-from bench.data import fill  # noqa: E402
+from bench import sample  # noqa: E402 - found through the path set above
+from bench.cases import Case, backup_cases, restore_cases  # noqa: E402 - found through the path set above
+from bench.data import fill  # noqa: E402 - found through the path set above
 
-from tests.integration.runs import Pod  # noqa: E402
-from tests.integration.services import PostgresServer, S3Server  # noqa: E402
+from tests.integration.runs import Pod  # noqa: E402 - found through the path set above
+from tests.integration.services import PostgresServer, S3Server  # noqa: E402 - found through the path set above
 
 SETTINGS = ("fsync=off", "shared_buffers=512MB", "max_wal_size=8GB", "autovacuum=off", "maintenance_work_mem=256MB")
 

@@ -21,5 +21,5 @@ def main() -> None:
     try:
         app()
     except DataGuardianError as error:
-        print(f"error [{error.code}]: {error}", file=sys.stderr)  # noqa: T201
+        print(f"error [{error.code}]: {error}", file=sys.stderr)  # noqa: T201 - for the person at the command line
         sys.exit(error.exit_status)

@@ -17,7 +17,7 @@ def error(shop: Shop, name: str) -> tuple[str, str]:
 @pytest.mark.parametrize(
     ("file", "damage"),
     [
-        pytest.param("data.dump.zst", 'printf XXXX | dd of="$1" bs=1 seek=20000 conv=notrunc', id="bytes changed"),
+        pytest.param("data.dump.zst", 'printf oops | dd of="$1" bs=1 seek=20000 conv=notrunc', id="bytes changed"),
         pytest.param("data.dump.zst", 'truncate -s -1000 "$1"', id="cut"),
         pytest.param("data.dump.zst", 'rm "$1"', id="gone"),
         pytest.param("manifest.json", 'truncate -s -100 "$1"', id="manifest cut"),

@@ -120,7 +120,7 @@ class ApiServer(Service):
     async def connect(self) -> AsyncIterator[Kubernetes]:
         """Our own client, as the administrator."""
         configuration = client.Configuration()
-        await config.load_kube_config(  # type: ignore[no-untyped-call]
+        await config.load_kube_config(  # type: ignore[no-untyped-call]  # has no annotations
             str(self.kubeconfig), client_configuration=configuration
         )
         async with client.ApiClient(configuration) as api:

@@ -13,6 +13,7 @@ import subprocess
 import tempfile
 import time
 import uuid
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -69,7 +70,7 @@ def postgres_bin() -> Path:
 
 
 @dataclass
-class Service:
+class Service(ABC):
     """One process. It ends with this process, even when that is killed."""
 
     host: str = field(default=HOST, init=False)
@@ -81,16 +82,16 @@ class Service:
         self.folder = Path(tempfile.mkdtemp(prefix="dg-test-"))
         self.prepare()
 
-    def prepare(self) -> None:
+    def prepare(self) -> None:  # noqa: B027 - most need nothing
         """What is needed once, before the first start."""
 
+    @abstractmethod
     def command(self) -> Sequence[str]:
         """The process's arguments."""
-        raise NotImplementedError
 
+    @abstractmethod
     def answers(self) -> bool:
         """Whether a client is served."""
-        raise NotImplementedError
 
     def start(self) -> None:
         """Run it and wait for its first answer; a running one stays."""

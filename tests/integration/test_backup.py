@@ -82,7 +82,7 @@ def test_a_backup_is_restored_by_hand_with_the_manifests_own_commands(
     folder = Path(target.root) / "prod" / FOLDER
     manifest = manifests.decode((folder / "manifest.json").read_bytes())
     passfile = pod.secret("pgpass", "*:*:*:*:" + postgres_server.password.replace("\\", "\\\\").replace(":", "\\:"))
-    os.chmod(passfile, 0o600)  # noqa: PTH101
+    Path(passfile).chmod(0o600)
 
     for command in manifest.restore_commands:
         subprocess.run(

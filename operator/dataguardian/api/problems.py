@@ -54,7 +54,7 @@ async def problems(request: web.Request, handler: Handler) -> web.StreamResponse
         return answer
     except DataGuardianError as error:
         return _answer(status_of(error), code=error.code, detail=error.what, remedy=error.remedy)
-    except Exception:
+    except Exception:  # a defect: its traceback goes to the log, not to the caller
         log.exception("A request failed", extra={"action": "request_failed", "path": request.path})
         status = HTTPStatus.INTERNAL_SERVER_ERROR
         return _answer(status, code="internal", detail="This is a defect of DataGuardian.")

@@ -33,7 +33,7 @@ async def pages(
     query = {"limit": PAGE, "continue": ""}
     while True:
         answer = b"".join([line async for line in kube.lines(objects_path(kind), query, silence_s=silence_s)])
-        page = msgspec.json.decode(answer, type=_Page[shape])  # type: ignore[valid-type]
+        page = msgspec.json.decode(answer, type=_Page[shape])  # type: ignore[valid-type]  # made at run time
         yield page.items
         if not page.metadata.continue_:
             return

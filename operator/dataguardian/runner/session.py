@@ -18,7 +18,7 @@ class Session:
     def __init__(self, run: Run, engine: Engine, login: Login) -> None:
         self._engine, self._login = engine, login
         self._tool = run.start(engine.session(login), stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        self._answers: IO[bytes] = open(self._tool.output.fileno(), "rb", closefd=False)  # noqa: SIM115
+        self._answers: IO[bytes] = open(self._tool.output.fileno(), "rb", closefd=False)  # noqa: SIM115 - open as long as the session
 
     def send(self, statements: str) -> None:
         """Begin; the server works while we do something else."""

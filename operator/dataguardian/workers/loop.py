@@ -29,7 +29,7 @@ async def attempt(worker: str, step: Callable[[], Awaitable[object]]) -> bool:
         log.warning("%s", error, extra={"action": "worker_waits", "worker": worker, "code": error.code})
     except DataGuardianError as error:
         log.error("%s", error, extra={"action": "worker_failed", "worker": worker, "code": error.code})
-    except Exception:
+    except Exception:  # the reason is above
         log.exception("Unexpected error", extra={"action": "worker_bug", "worker": worker})
     else:
         heartbeats[worker] = time.time()

@@ -11,7 +11,7 @@ from dataguardian.domain.naming import backup_folder, human_bytes, human_seconds
 from dataguardian.resources.execution import RUN_NAME_MAX
 
 JOB_NAMES = st.from_regex(r"[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?", fullmatch=True)
-MOMENTS = st.datetimes(min_value=datetime(2000, 1, 1), max_value=datetime(2100, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001
+MOMENTS = st.datetimes(min_value=datetime(2000, 1, 1), max_value=datetime(2100, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001 - hypothesis wants naive bounds
 KEY = re.compile(r"^[A-Za-z0-9._/-]+$")
 
 

@@ -12,7 +12,7 @@ from dataguardian.errors import SpecInvalid
 from dataguardian.resources.schedule import ScheduleSpec
 
 ZONES = st.sampled_from(["UTC", "Europe/Berlin", "America/New_York", "America/Sao_Paulo", "Australia/Lord_Howe"])
-MOMENTS = st.datetimes(min_value=datetime(2020, 1, 1), max_value=datetime(2030, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001
+MOMENTS = st.datetimes(min_value=datetime(2020, 1, 1), max_value=datetime(2030, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001 - hypothesis wants naive bounds
 
 
 def test_a_nightly_schedule_is_due_at_the_civil_time_of_its_zone() -> None:

@@ -45,7 +45,7 @@ def plan(**changes: list[str]) -> BackupPlan:
         folder="f",
         source=login().endpoint,
         targets=[],
-        **changes,  # type: ignore[arg-type]
+        **changes,  # type: ignore[arg-type]  # one type for all options
     )
 
 
