@@ -53,6 +53,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     namespace: str
     backup_job: str
     backup_job_uid: str
+    datasource: str = ""
     engine: str
     engine_version: str
     database: str

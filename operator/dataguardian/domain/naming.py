@@ -13,7 +13,9 @@ OWNER_NAME = "dataguardian.io/owner-name"
 DATASOURCE = "dataguardian.io/datasource"
 CONTAINER = "runner"  # of a run's pod
 
-Operation = Literal["backup", "restore", "probe"]
+RunOperation = Literal["backup", "restore"]  # of run objects
+# The others are done for an object that exists.
+Operation = RunOperation | Literal["probe", "copy", "cleanup", "index"]
 
 
 def slot_run_name(job: str, slot: datetime) -> str:

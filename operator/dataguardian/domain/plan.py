@@ -58,6 +58,19 @@ class FilesystemTarget(msgspec.Struct, frozen=True, kw_only=True, tag="filesyste
 Target = S3Target | FilesystemTarget
 
 
+class RetentionPolicy(msgspec.Struct, frozen=True, kw_only=True):
+    """Which backups of a job are kept: those that any rule keeps. See ``domain.retention``."""
+
+    max_backups: int | None = None
+    max_age_seconds: int | None = None
+    keep_daily: int | None = None
+    keep_weekly: int | None = None
+    keep_monthly: int | None = None
+    keep_yearly: int | None = None
+    auto_delete: bool = True
+    time_zone: str = "UTC"
+
+
 class BackupPlan(msgspec.Struct, frozen=True, kw_only=True, tag="backup", tag_field="operation"):
     """Dump one database to one or more targets."""
 
@@ -72,6 +85,13 @@ class BackupPlan(msgspec.Struct, frozen=True, kw_only=True, tag="backup", tag_fi
     codec: str = "zstd"
     level: int = 3
     verification: Literal["ReadBack", "Size"] = "ReadBack"
+    strategy: Literal["Replicate", "Fallback"] = "Replicate"
+    min_copies: int = 1
+    staging: FilesystemTarget | None = None
+    # A retry: the folder of the run that failed, in ``staging`` or in a target, may hold the whole dump.
+    retry_folder: str | None = None
+    retention: RetentionPolicy | None = None  # None: nothing is judged
+    kept_locations: list[Target] = []  # further locations whose backups retention judges; they are not written to
     schemas: list[str] = []
     include_tables: list[str] = []
     exclude_tables: list[str] = []
@@ -91,6 +111,32 @@ class RestorePlan(msgspec.Struct, frozen=True, kw_only=True, tag="restore", tag_
     drop_existing: bool = False
 
 
+class CopyPlan(msgspec.Struct, frozen=True, kw_only=True, tag="copy", tag_field="operation"):
+    """Copy one backup to the locations that miss it, from the first source that has it whole."""
+
+    backup_execution_id: str
+    manifest_key: str  # below each location's prefix
+    sources: list[Target]
+    targets: list[Target]
+    verification: Literal["ReadBack", "Size"] = "ReadBack"
+
+
+class CleanupPlan(msgspec.Struct, frozen=True, kw_only=True, tag="cleanup", tag_field="operation"):
+    """Judge the backups of one job, in all its locations, and delete those that no rule keeps."""
+
+    folder: str  # of the job, below each location's prefix: ``<namespace>/<job>-<first 8 of its UID>``
+    policy: RetentionPolicy
+    targets: list[Target]
+    read_only: list[str] = []  # locations that are only looked at
+
+
+class IndexPlan(msgspec.Struct, frozen=True, kw_only=True, tag="index", tag_field="operation"):
+    """Tell every backup in a folder of a location: of a namespace, or of one execution."""
+
+    folder: str  # below the location's prefix
+    targets: list[Target]
+
+
 class DatasourceProbe(msgspec.Struct, frozen=True, kw_only=True, tag="probe-datasource", tag_field="operation"):
     """Log in and ask for the version."""
 
@@ -104,7 +150,7 @@ class StorageProbe(msgspec.Struct, frozen=True, kw_only=True, tag="probe-storage
     read_only: bool = False
 
 
-Plan = BackupPlan | RestorePlan | DatasourceProbe | StorageProbe
+Plan = BackupPlan | RestorePlan | CopyPlan | CleanupPlan | IndexPlan | DatasourceProbe | StorageProbe
 PlanT = TypeVar("PlanT", bound=msgspec.Struct)
 
 

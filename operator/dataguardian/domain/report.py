@@ -44,6 +44,10 @@ class Report(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     tables: int | None = None
     rows: int | None = None
     latency_ms: int | None = None
+    backups: int | None = None  # that an index or a cleanup found stored
+    expired: int | None = None  # that no rule keeps and that are still stored
+    next_expiry: str | None = None  # when the next backup becomes too old, RFC 3339
+    copied_from: str | None = None  # where a retried upload came from: a location, or "staging"
 
 
 def failed(error: DataGuardianError, step: str, warnings: Sequence[str] = ()) -> Report:

@@ -8,8 +8,8 @@ from pydantic import Field
 from pydantic.config import JsonDict
 
 from .common import (
-    IMMUTABLE,
     Column,
+    FolderPath,
     Kind,
     Model,
     ObjectName,
@@ -18,20 +18,28 @@ from .common import (
     Text,
     Timestamp,
     condition_column,
+    immutable,
     rule,
     validated,
 )
-from .execution import RUN_NAME_MAX, Checksum, Phase, RunStatus, StorageKey
+from .execution import RUN_NAME_MAX, Cancel, Checksum, Phase, RunStatus, StorageKey
 from .schedule import ScheduleSpec, ScheduleStatus
 
 Codec = Literal["zstd", "gzip", "none"]
-Trigger = Literal["Schedule", "Manual"]
+Trigger = Literal["Schedule", "Manual", "Retry", "Import"]
 # What pg_dump reads as a pattern: names with wildcards, schema and table parted by a dot.
 RelationPattern = Annotated[str, Field(min_length=1, max_length=255, pattern=r"^[^\x00-\x1f\x7f-][^\x00-\x1f\x7f]*$")]
 Patterns = Annotated[list[RelationPattern], Field(max_length=64)]
 ShortMap = Annotated[dict[str, Annotated[str, Field(max_length=1024)]], Field(max_length=64)]
 # Parts of the pod's own API, which the API server checks when the pod is made.
 Opaque: JsonDict = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+
+
+MAX_LOCATIONS = 8  # of one job
+MAX_COPIES = 16  # of one backup: a job may name other locations later
+# Go's form of durations, in hours, minutes and seconds.
+Duration = Annotated[str, Field(max_length=32, pattern=r"^([0-9]{1,6}h)?([0-9]{1,6}m)?([0-9]{1,6}s)?$")]
+KeptPeriods = Annotated[int, Field(ge=1, le=1000)]
 
 
 class LocationReference(Model):
@@ -43,8 +51,68 @@ class LocationReference(Model):
 class BackupStorage(Model):
     """Where the backups of a job go."""
 
-    locations: Annotated[list[LocationReference], Field(min_length=1, max_length=1)] = Field(
-        description="StorageLocations that receive the backup, one for now."
+    model_config = validated(
+        rule(
+            "self.minCopies <= self.locations.size()",
+            "minCopies must not be more than there are locations",
+        ),
+        rule(
+            "self.strategy != 'Fallback' || self.minCopies == 1",
+            "with strategy Fallback a backup has one copy: minCopies must be 1",
+        ),
+    )
+
+    strategy: Literal["Replicate", "Fallback"] = Field(
+        default="Replicate",
+        description="Replicate: one dump goes to all locations at once. Fallback: to the first location that works, "
+        "in the order of the list.",
+    )
+    locations: Annotated[
+        list[LocationReference],
+        Field(
+            min_length=1,
+            max_length=MAX_LOCATIONS,
+            json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
+        ),
+    ] = Field(description="StorageLocations that receive the backup.")
+    min_copies: Annotated[int, Field(ge=1, le=MAX_LOCATIONS)] = Field(
+        default=1,
+        description="Copies that a run needs to be Completed; the others are made in the background.",
+    )
+
+
+class Staging(Model):
+    """A volume that a dump is written to before it is uploaded."""
+
+    claim_name: ObjectName = Field(description="PersistentVolumeClaim, in the same namespace.")
+    path: FolderPath = Field(default="", description="Folder inside the volume; it is made when absent.")
+
+
+class Retention(Model):
+    """Which backups of the job are kept: those that any of the rules keeps. Without a rule all are."""
+
+    model_config = validated(
+        rule("!has(self.maxAge) || self.maxAge != ''", "maxAge needs a duration such as 720h"),
+    )
+
+    max_backups: Annotated[int, Field(ge=1, le=100000)] | None = Field(
+        default=None, description="Keeps so many of the newest backups."
+    )
+    max_age: Duration | None = Field(default=None, description="Keeps backups that are younger, e.g. 720h.")
+    keep_daily: KeptPeriods | None = Field(
+        default=None, description="Keeps the newest backup of each of so many days (in the job's time zone)."
+    )
+    keep_weekly: KeptPeriods | None = Field(
+        default=None, description="Keeps the newest backup of each of so many weeks (ISO 8601, from Monday)."
+    )
+    keep_monthly: KeptPeriods | None = Field(
+        default=None, description="Keeps the newest backup of each of so many months."
+    )
+    keep_yearly: KeptPeriods | None = Field(
+        default=None, description="Keeps the newest backup of each of so many years."
+    )
+    auto_delete: bool = Field(
+        default=True, description="Delete what no rule keeps. When false, it is only told in the job's status."
     )
 
 
@@ -101,6 +169,18 @@ class BackupJobSpec(ScheduleSpec):
         description="ReadBack reads the stored bytes again and compares their hash; Size compares sizes only.",
     )
     options: DumpOptions = Field(default=DumpOptions(), description="Which part of the database is dumped.")
+    staging: Staging | None = Field(
+        default=None,
+        description="Volume that a dump is written to first and uploaded from, so that an upload can be tried again "
+        "without another dump.",
+    )
+    retention: Retention = Field(default=Retention(), description="Which backups are kept.")
+    successful_history_limit: Annotated[int, Field(ge=0, le=1000)] = Field(
+        default=3, description="BackupExecutions that are kept of completed runs whose backup is no longer stored."
+    )
+    failed_history_limit: Annotated[int, Field(ge=0, le=1000)] = Field(
+        default=5, description="BackupExecutions that are kept of runs that failed or were cancelled."
+    )
     active_deadline_seconds: Annotated[int, Field(ge=1, le=604800)] = Field(
         default=86400, description="A run that takes longer fails."
     )
@@ -119,8 +199,23 @@ class LastExecution(Model):
     completion_time: Timestamp = Field(description="When it ended.")
 
 
+class RetentionStatus(Model):
+    """What retention found when it looked last."""
+
+    last_checked_time: Timestamp | None = Field(default=None, description="When the stored backups were last judged.")
+    next_check_time: Timestamp | None = Field(
+        default=None, description="When the next backup becomes too old, or a location is tried again."
+    )
+    observed_generation: int | None = Field(default=None, ge=0, description="Generation that was judged by.")
+    expired: int = Field(default=0, ge=0, description="Stored backups that no rule keeps and that are not deleted yet.")
+    message: Text | None = Field(default=None, description="Why backups that no rule keeps are still stored.")
+
+
 class BackupJobStatus(ScheduleStatus):
     """Is it safe?"""
+
+    backups: int | None = Field(default=None, ge=0, description="Stored backups.")
+    retention: RetentionStatus | None = Field(default=None, description="What retention found when it looked last.")
 
     last_successful_time: Timestamp | None = Field(default=None, description="When the latest good backup ended.")
     last_execution: LastExecution | None = Field(default=None, description="The latest run that ended.")
@@ -133,14 +228,36 @@ class BackupJob(Resource[BackupJobSpec, BackupJobStatus]):
     """What to back up, when, where to."""
 
 
+class ImportSource(Model):
+    """A backup that another operator, or an earlier life of this one, has stored."""
+
+    storage_location_ref: ObjectReference = Field(description="StorageLocation that has it.")
+    key: StorageKey = Field(description="Key of its manifest inside the location.")
+
+
 class BackupExecutionSpec(Model):
     """One run of a BackupJob. Creating this object is the run."""
 
-    model_config = validated(IMMUTABLE)
+    model_config = immutable(
+        rule("has(self.retryOf) == (self.trigger == 'Retry')", "retryOf and trigger Retry belong together"),
+        rule("has(self.source) == (self.trigger == 'Import')", "source and trigger Import belong together"),
+        but="cancel",
+    )
 
     backup_job_ref: ObjectReference = Field(description="BackupJob that is run.")
-    trigger: Trigger = Field(default="Manual", description="Schedule (made by the scheduler) or Manual.")
+    trigger: Trigger = Field(
+        default="Manual",
+        description="Schedule (made by the scheduler), Manual, Retry (of the run in retryOf) or Import (found in a "
+        "StorageLocation, nothing is run).",
+    )
     scheduled_time: Timestamp | None = Field(default=None, description="Slot of a scheduled run.")
+    retry_of: ObjectName | None = Field(
+        default=None,
+        description="Failed BackupExecution of the same BackupJob whose upload is tried again: from its staged dump, "
+        "else from a copy that was stored, else with a new dump.",
+    )
+    source: ImportSource | None = Field(default=None, description="Where an imported backup was found.")
+    cancel: Cancel = False
 
 
 class Copy(Model):
@@ -148,8 +265,10 @@ class Copy(Model):
 
     location: ObjectName = Field(description="StorageLocation.")
     key: StorageKey = Field(description="Key of the manifest inside the location.")
-    state: Literal["Stored", "Failed"] = Field(description="Stored or Failed.")
-    reason: Text | None = Field(default=None, description="Why it failed.")
+    state: Literal["Stored", "Failed", "Missing", "Removed"] = Field(
+        description="Stored; Failed (never written); Missing (its objects are gone); Removed (by retention)."
+    )
+    reason: Text | None = Field(default=None, description="Why it is not stored.")
 
 
 class BackupExecutionStatus(RunStatus):
@@ -161,7 +280,10 @@ class BackupExecutionStatus(RunStatus):
         default=None, description="storedBytes for people, e.g. 273 MiB."
     )
     checksum: Checksum | None = Field(default=None, description="SHA-256 of the stored dump.")
-    copies: Annotated[list[Copy], Field(max_length=8)] = Field(default=[], description="Where the backup is.")
+    copies: Annotated[list[Copy], Field(max_length=MAX_COPIES)] = Field(default=[], description="Where the backup is.")
+    kept_by: Annotated[list[Annotated[str, Field(max_length=64)]], Field(max_length=8)] = Field(
+        default=[], description="Rules of the job's retention that keep the backup, e.g. keepDaily 2026-11-24."
+    )
     engine_version: Annotated[str, Field(max_length=64)] | None = Field(
         default=None, description="Version of the database server."
     )
@@ -183,6 +305,7 @@ BACKUP_JOB = Kind(
         Column("Last-Success", ".status.lastSuccessfulTime", type="date"),
         Column("Next", ".status.nextScheduleTime"),
         Column("Size", ".status.lastSuccessfulSizeBytes", type="integer"),
+        Column("Backups", ".status.backups", type="integer"),
         Column("Age", ".metadata.creationTimestamp", type="date"),
         condition_column("Reason", "Ready", "reason", priority=1),
     ),

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Generic, Self, TypeVar
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer
 from pydantic.alias_generators import to_camel
 from pydantic.config import JsonDict
+from pydantic.fields import FieldInfo
 
 GROUP = "dataguardian.io"
 VERSION = "v1alpha1"
@@ -167,4 +168,21 @@ def validated(*rules: JsonDict) -> ConfigDict:
     return ConfigDict(json_schema_extra={"x-kubernetes-validations": list(rules)})
 
 
-IMMUTABLE = rule("self == oldSelf", "the spec cannot be changed; create a new object instead")
+def immutable(*rules: JsonDict, but: str) -> ConfigDict:
+    """The configuration of a spec that never changes but for one field, whose own rule says how it may."""
+
+    def extend(schema: JsonDict, model: type[Model]) -> None:
+        terms = [_unchanged(field) for field in model.model_fields.values() if field.alias != but]
+        frozen = rule(" && ".join(terms), "the spec cannot be changed; create a new object instead")
+        schema["x-kubernetes-validations"] = [frozen, *rules]
+
+    return ConfigDict(json_schema_extra=extend)
+
+
+def _unchanged(field: FieldInfo) -> str:
+    """CEL: the field is as it was. One with a default is always there."""
+    name = field.alias
+    same = f"self.{name} == oldSelf.{name}"
+    if field.is_required() or field.default is not None:
+        return same
+    return f"has(self.{name}) == has(oldSelf.{name}) && (!has(self.{name}) || {same})"

@@ -75,6 +75,9 @@ class DatasourceSpec(Model):
     database: DatabaseName = Field(description="Name of the database.")
     credentials_secret_ref: CredentialsReference = Field(description="Secret with the user's name and password.")
     tls: Tls = Field(default=Tls(), description="Transport security.")
+    max_concurrent_executions: Annotated[int, Field(ge=1, le=100)] = Field(
+        default=1, description="Backups, restores and syncs that may use the database at once; others wait."
+    )
     check: Check = Field(default=Check(), description="How the database is checked.")
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from .common import Model, ObjectName, Status, Text, Timestamp
+from .common import Model, ObjectName, Status, Text, Timestamp, rule
 
 Phase = Literal["Queued", "Running", "Completed", "Failed", "Cancelled"]
 # Longer than any name that DataGuardian makes itself: <job, 40>-<UTC slot, 12>.
@@ -14,6 +14,18 @@ Phase = Literal["Queued", "Running", "Completed", "Failed", "Cancelled"]
 RUN_NAME_MAX = 54
 Checksum = Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$", max_length=71)]
 StorageKey = Annotated[str, Field(min_length=1, max_length=1024)]
+
+
+Cancel = Annotated[
+    bool,
+    Field(
+        description="Set to true to end the run: it stops within seconds, removes what it has written, and ends as "
+        "Cancelled.",
+        json_schema_extra={
+            "x-kubernetes-validations": [rule("self || !oldSelf", "a run that was cancelled stays cancelled")]
+        },
+    ),
+]
 
 
 class RunError(Model):
@@ -46,5 +58,8 @@ class RunStatus(Status):
     start_time: Timestamp | None = Field(default=None, description="When the run's Kubernetes Job was created.")
     completion_time: Timestamp | None = Field(default=None, description="When the run ended.")
     duration: Annotated[str, Field(max_length=32)] | None = Field(default=None, description="Time from start to end.")
+    queue_position: int | None = Field(
+        default=None, ge=1, description="Place in the queue when it was last looked at; 1 is next."
+    )
     progress: Progress | None = Field(default=None, description="How far the run is.")
     error: RunError | None = Field(default=None, description="Why the run failed.")

@@ -6,8 +6,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-from .common import IMMUTABLE, Column, Kind, Model, ObjectName, ObjectReference, Resource, rule, validated
-from .execution import RUN_NAME_MAX, RunStatus
+from .common import Column, Kind, Model, ObjectName, ObjectReference, Resource, immutable, rule
+from .execution import RUN_NAME_MAX, Cancel, RunStatus
 
 RESTORE_PHRASE = "RESTAURAR"
 
@@ -15,9 +15,9 @@ RESTORE_PHRASE = "RESTAURAR"
 class RestoreRequestSpec(Model):
     """Which backup comes back, and where to."""
 
-    model_config = validated(
-        IMMUTABLE,
+    model_config = immutable(
         rule(f"self.confirmationPhrase == '{RESTORE_PHRASE}'", f"confirmationPhrase must be {RESTORE_PHRASE}"),
+        but="cancel",
     )
 
     backup_execution_ref: ObjectReference = Field(description="Completed BackupExecution whose backup is restored.")
@@ -37,6 +37,7 @@ class RestoreRequestSpec(Model):
     active_deadline_seconds: Annotated[int, Field(ge=1, le=604800)] = Field(
         default=86400, description="A run that takes longer fails, and the target stays as it was."
     )
+    cancel: Cancel = False
 
 
 class RestoreRequestStatus(RunStatus):

@@ -66,6 +66,14 @@ class StorageCheck(Model):
     )
 
 
+class StorageIndex(Model):
+    """How the stored backups are found."""
+
+    interval_seconds: Annotated[int, Field(ge=300, le=604800)] = Field(
+        default=21600, description="Seconds between two listings of the stored backups."
+    )
+
+
 class StorageLocationSpec(Model):
     """A bucket or a volume."""
 
@@ -83,6 +91,7 @@ class StorageLocationSpec(Model):
         description="ReadOnly takes no new backups and is never written to; restores go on.",
     )
     check: StorageCheck = Field(default=StorageCheck(), description="How the location is checked.")
+    index: StorageIndex = Field(default=StorageIndex(), description="How the stored backups are found.")
 
 
 class StorageLocationStatus(Status):
@@ -92,6 +101,9 @@ class StorageLocationStatus(Status):
         default=None, description="Available, Full or Unreachable."
     )
     last_checked_time: Timestamp | None = Field(default=None, description="When the last check ended.")
+    last_indexed_time: Timestamp | None = Field(default=None, description="When the stored backups were last listed.")
+    backups: int | None = Field(default=None, ge=0, description="Backups of this namespace found by the last listing.")
+    stored_bytes: int | None = Field(default=None, ge=0, description="Bytes of these backups.")
 
 
 class StorageLocation(Resource[StorageLocationSpec, StorageLocationStatus]):

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..domain.naming import Operation
+from ..domain.naming import RunOperation
 from ..domain.planning import Run, backup_run, restore_run
 from ..domain.readiness import Obstacle, datasource_missing, location_missing, missing_references
 from ..errors import NotFound, SpecInvalid
@@ -43,7 +43,7 @@ Prepare = Callable[[Catalog, Any], Awaitable[Prepared]]
 class RunKind:
     """One operation: ``prepare`` raises NotYet to wait, and a DataGuardianError to refuse the run."""
 
-    operation: Operation
+    operation: RunOperation
     kind: Kind[Any]
     queue: str
     prepare: Prepare
@@ -138,7 +138,7 @@ def _target_name(entry: BackupExecution, request: RestoreRequest) -> str:
     )
 
 
-RUN_KINDS: dict[Operation, RunKind] = {
+RUN_KINDS: dict[str, RunKind] = {
     "backup": RunKind("backup", backup.BACKUP_EXECUTION, "backup-queue", prepare_backup),
     "restore": RunKind("restore", restore.KIND, "restore-queue", prepare_restore),
 }

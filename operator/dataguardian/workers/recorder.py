@@ -187,7 +187,7 @@ def _ended_at(job: JSON) -> datetime:
 def _row(run_kind: RunKind, run: Run, lines: list[LogLine]) -> ExecutionRow:
     status = run.status
     state = as_state(status.phase)
-    if state is None or status.queued_time is None or run_kind.operation == "probe":
+    if state is None or status.queued_time is None:
         raise ValueError("a run that is not accepted has no row")
     is_backup = isinstance(run, BackupExecution)
     job = run.spec.backup_job_ref.name if is_backup else status.backup_job
