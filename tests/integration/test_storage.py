@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
@@ -38,6 +39,25 @@ def pieces(size: int, failure: Exception | None = None) -> Iterator[bytes]:
     yield os.urandom(size % 500_000)
     if failure is not None:
         raise failure
+
+
+@contextmanager
+def without_rights(folder: Path) -> Iterator[None]:
+    """In this block root may do no more than others, who may reach the folder."""
+    if os.geteuid() != 0:
+        yield
+        return
+    modes = {path: path.stat().st_mode for path in folder.parents}
+    closed = {path: mode for path, mode in modes.items() if mode & 0o011 != 0o011}
+    for path, mode in closed.items():
+        path.chmod(mode | 0o011)
+    os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+        for path, mode in closed.items():
+            path.chmod(mode)
 
 
 @pytest.mark.parametrize("size", [0, 1, 8 * 1024 * 1024 - 1, 8 * 1024 * 1024, 20_000_001])
@@ -80,6 +100,27 @@ def test_keys_are_those_of_the_folder_below_the_locations_prefix(store: Storage)
 
     assert sorted(store.keys("a")) == ["a/deep/two", "a/one"]
     assert list(store.keys("none")) == []
+
+
+def test_a_listing_has_the_size_of_each_object(store: Storage) -> None:
+    store.put("a/empty", [])
+    store.put("a/deep/some", [b"xyz"])
+    store.put("a/large", pieces(9_000_000))
+
+    assert dict(store.sizes("a")) == {"a/empty": 0, "a/deep/some": 3, "a/large": 9_000_000}
+    assert dict(store.sizes("none")) == {}
+
+
+def test_a_folder_that_cannot_be_listed_is_refused_and_not_empty(pod: Pod) -> None:
+    volume = pod.volume()
+    opened(volume).put("a/deep/b", [b"x"])
+    hidden = Path(volume.root) / "prod/a/deep"
+    hidden.chmod(0)
+    try:
+        with without_rights(Path(volume.root)), pytest.raises(PermissionRefused):
+            list(opened(volume).keys("a"))
+    finally:
+        hidden.chmod(0o755)
 
 
 def test_deleting_is_final_and_a_missing_object_is_no_error(store: Storage) -> None:

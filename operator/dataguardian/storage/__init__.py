@@ -31,6 +31,9 @@ class Storage(Protocol):
     def keys(self, prefix: str) -> Iterator[str]:
         """The keys of the objects in the folder ``prefix``, in no order."""
 
+    def sizes(self, prefix: str) -> Iterator[tuple[str, int]]:
+        """The same keys, each with its object's bytes."""
+
     def delete(self, key: str) -> None:
         """Remove an object; a missing one is no error."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
@@ -56,9 +57,12 @@ class Filesystem:
             return self._below(self._base, key).stat().st_size
 
     def keys(self, prefix: str) -> Iterator[str]:
-        for path in self._files(prefix):
+        return (key for key, _ in self.sizes(prefix))
+
+    def sizes(self, prefix: str) -> Iterator[tuple[str, int]]:
+        for path, size in self._files(prefix):
             if not path.name.endswith(PARTIAL):
-                yield path.relative_to(self._base).as_posix()
+                yield path.relative_to(self._base).as_posix(), size
 
     def delete(self, key: str) -> None:
         path = self._below(self._base, key)
@@ -69,17 +73,29 @@ class Filesystem:
             path.parent.rmdir()
 
     def discard_partial(self, prefix: str) -> int:
-        partial = [path for path in self._files(prefix) if path.name.endswith(PARTIAL)]
+        partial = [path for path, _ in self._files(prefix) if path.name.endswith(PARTIAL)]
         for path in partial:
             with self._errors():
                 path.unlink(missing_ok=True)
         return len(partial)
 
-    def _files(self, prefix: str) -> list[Path]:
+    def _files(self, prefix: str) -> Iterator[tuple[Path, int]]:
+        """All files below a folder, with their bytes. What goes meanwhile is left out; what refuses is an error."""
         self._mounted()
-        folder = self._below(self._base, prefix)
-        with self._errors():
-            return [path for path in folder.rglob("*") if path.is_file()] if folder.is_dir() else []
+        for folder, _, names in os.walk(self._below(self._base, prefix), onerror=self._unlisted):
+            for name in names:
+                path = Path(folder, name)
+                with self._errors():
+                    try:
+                        found = path.stat()
+                    except FileNotFoundError:
+                        continue
+                if stat.S_ISREG(found.st_mode):
+                    yield path, found.st_size
+
+    def _unlisted(self, error: OSError) -> None:
+        if error.errno not in (errno.ENOENT, errno.ENOTDIR):
+            raise self._translated(error, None) from error
 
     def _written(self, partial: Path, chunks: Iterable[bytes]) -> int:
         with self._errors():
@@ -97,7 +113,9 @@ class Filesystem:
             os.close(descriptor)
 
     def _mounted(self) -> None:
-        if not self._root.is_dir():
+        with self._errors():
+            is_there = self._root.is_dir()
+        if not is_there:
             raise NotFound(
                 f"The volume of storage location {self._location!r} is not mounted at {self._root}.",
                 remedy="Create the claim, or correct spec.filesystem.claimName.",

@@ -99,9 +99,12 @@ class S3:
             return obstore.head(self._store, self._prefix + key)["size"]
 
     def keys(self, prefix: str) -> Iterator[str]:
+        return (key for key, _ in self.sizes(prefix))
+
+    def sizes(self, prefix: str) -> Iterator[tuple[str, int]]:
         with self._errors():
             for page in obstore.list(self._store, self._prefix + prefix):
-                yield from (item["path"].removeprefix(self._prefix) for item in page)
+                yield from ((item["path"].removeprefix(self._prefix), item["size"]) for item in page)
 
     def delete(self, key: str) -> None:
         with self._errors():
