@@ -189,7 +189,7 @@ class Pod:
 
     def start(self, plan: plans.Plan) -> Running:
         """Start the runner with this plan."""
-        operation = {BackupPlan: "backup", RestorePlan: "restore"}.get(type(plan), "probe")
+        operation = str(plan.__struct_config__.tag).partition("-")[0]
         return Running(operation, plan, self.folder)
 
     def run(self, plan: plans.Plan) -> Ended:

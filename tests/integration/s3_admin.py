@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import hmac
 import urllib.parse
@@ -11,7 +12,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-_EMPTY = hashlib.sha256(b"").hexdigest()
+_LOCK = b"""<ObjectLockConfiguration xmlns="http://s3.amazonaws.com/doc/2006-03-01/">
+<ObjectLockEnabled>Enabled</ObjectLockEnabled>
+<Rule><DefaultRetention><Mode>COMPLIANCE</Mode><Days>1</Days></DefaultRetention></Rule>
+</ObjectLockConfiguration>"""
 
 
 def _mac(key: bytes, text: str) -> bytes:
@@ -27,32 +31,37 @@ class S3Admin:
     secret_key: str
     region: str
 
-    def request(self, method: str, path: str, query: Mapping[str, str] | None = None) -> bytes:
+    def request(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str] | None = None,
+        content: bytes = b"",
+        headers: Mapping[str, str] | None = None,
+    ) -> bytes:
         """The body of the answer to a request signed by Signature Version 4."""
         moment = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
         host = urllib.parse.urlsplit(self.endpoint).netloc
         line = urllib.parse.urlencode(sorted((query or {}).items()), quote_via=urllib.parse.quote)
         path = urllib.parse.quote(path)
-        signed = f"host:{host}\nx-amz-content-sha256:{_EMPTY}\nx-amz-date:{moment}\n"
-        names = "host;x-amz-content-sha256;x-amz-date"
-        canonical = "\n".join((method, path, line, signed, names, _EMPTY))
+        digest = hashlib.sha256(content).hexdigest()
+        sent = {**(headers or {}), "host": host, "x-amz-content-sha256": digest, "x-amz-date": moment}
+        signed = "".join(f"{name}:{value}\n" for name, value in sorted(sent.items()))
+        names = ";".join(sorted(sent))
+        canonical = "\n".join((method, path, line, signed, names, digest))
         scope = f"{moment[:8]}/{self.region}/s3/aws4_request"
-        digest = hashlib.sha256(canonical.encode()).hexdigest()
+        hashed = hashlib.sha256(canonical.encode()).hexdigest()
         key = f"AWS4{self.secret_key}".encode()
         for part in scope.split("/"):
             key = _mac(key, part)
-        signature = _mac(key, f"AWS4-HMAC-SHA256\n{moment}\n{scope}\n{digest}").hex()
+        signature = _mac(key, f"AWS4-HMAC-SHA256\n{moment}\n{scope}\n{hashed}").hex()
         credential = f"AWS4-HMAC-SHA256 Credential={self.access_key}/{scope}"
-        headers = {
-            "x-amz-date": moment,
-            "x-amz-content-sha256": _EMPTY,
-            "Authorization": f"{credential}, SignedHeaders={names}, Signature={signature}",
-        }
+        sent["Authorization"] = f"{credential}, SignedHeaders={names}, Signature={signature}"
         url = f"{self.endpoint}{path}" + (f"?{line}" if line else "")
-        asked = urllib.request.Request(url, method=method, headers=headers)  # noqa: S310 - the test's own server
+        asked = urllib.request.Request(url, content or None, sent, method=method)  # noqa: S310 - the test's own server
         with urllib.request.urlopen(asked, timeout=10) as answer:  # noqa: S310 - the test's own server
-            content: bytes = answer.read()
-            return content
+            body: bytes = answer.read()
+            return body
 
     def keys(self, bucket: str) -> list[str]:
         """All objects' keys."""
@@ -61,6 +70,19 @@ class S3Admin:
     def uploads(self, bucket: str) -> list[str]:
         """The keys of the multipart uploads that are open."""
         return self._texts(self.request("GET", f"/{bucket}", {"uploads": ""}), "Upload")
+
+    def lock(self, bucket: str) -> None:
+        """Let nobody delete what is stored from now on; the bucket was made with object lock."""
+        md5 = base64.b64encode(hashlib.md5(_LOCK, usedforsecurity=False).digest()).decode()
+        self.request("PUT", f"/{bucket}", {"object-lock": ""}, _LOCK, {"content-md5": md5})
+
+    def put(self, bucket: str, key: str, content: bytes) -> None:
+        """Store one object."""
+        self.request("PUT", f"/{bucket}/{key}", None, content)
+
+    def delete(self, bucket: str, key: str) -> None:
+        """Remove one object."""
+        self.request("DELETE", f"/{bucket}/{key}")
 
     def get(self, bucket: str, key: str) -> bytes:
         """One object's bytes."""

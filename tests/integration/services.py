@@ -279,3 +279,10 @@ class S3Server(Service):
         name = name or f"bucket-{uuid.uuid4().hex[:12]}"
         self.admin.request("PUT", f"/{name}")
         return name
+
+    def locked_bucket(self) -> str:
+        """The same, and nobody can delete what is stored in it."""
+        name = f"bucket-{uuid.uuid4().hex[:12]}"
+        self.admin.request("PUT", f"/{name}", headers={"x-amz-bucket-object-lock-enabled": "true"})
+        self.admin.lock(name)
+        return name

@@ -30,7 +30,12 @@ def kubernetes_job_name(operation: Operation, run: str) -> str:
 
 def backup_folder(namespace: str, job: str, job_uid: str, execution_uid: str, started: datetime) -> str:
     """Where a backup is stored below its location's prefix: validated names and UIDs only."""
-    return f"{namespace}/{job}-{job_uid[:8]}/{started.astimezone(UTC):%Y%m%dT%H%M%SZ}-{execution_uid[:8]}"
+    return f"{job_folder(namespace, job, job_uid)}/{started.astimezone(UTC):%Y%m%dT%H%M%SZ}-{execution_uid[:8]}"
+
+
+def job_folder(namespace: str, job: str, job_uid: str) -> str:
+    """Where all backups of a job are stored below their location's prefix."""
+    return f"{namespace}/{job}-{job_uid[:8]}"
 
 
 def human_bytes(size: int) -> str:

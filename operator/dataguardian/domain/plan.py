@@ -92,6 +92,7 @@ class BackupPlan(msgspec.Struct, frozen=True, kw_only=True, tag="backup", tag_fi
     retry_folder: str | None = None
     retention: RetentionPolicy | None = None  # None: nothing is judged
     kept_locations: list[Target] = []  # further locations whose backups retention judges; they are not written to
+    read_only: list[str] = []  # locations that retention only looks at
     schemas: list[str] = []
     include_tables: list[str] = []
     exclude_tables: list[str] = []

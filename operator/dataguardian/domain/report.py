@@ -45,7 +45,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     rows: int | None = None
     latency_ms: int | None = None
     backups: int | None = None  # that an index or a cleanup found stored
-    expired: int | None = None  # that no rule keeps and that are still stored
+    expired: int | None = None  # that no rule keeps and that are still stored somewhere
+    unread: list[str] = []  # locations that a cleanup could not look at, so that it has to come again
     next_expiry: str | None = None  # when the next backup becomes too old, RFC 3339
     copied_from: str | None = None  # where a retried upload came from: a location, or "staging"
 

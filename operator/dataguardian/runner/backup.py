@@ -18,6 +18,7 @@ from ..errors import DataGuardianError, DumpFailed, SpecInvalid
 from ..storage import opened
 from . import login, stored
 from .lines import now
+from .retention import after_backup
 from .run import Run
 from .session import Session
 from .stream import READ_BYTES, DumpStream, Head
@@ -33,14 +34,15 @@ def backup(plan: BackupPlan, run: Run) -> Report:
     with closing(_Backup(plan, run)) as work:
         earlier = work.connect()
         if earlier is not None:
-            return work.report(earlier)
+            return work.retain(work.report(earlier))
         try:
             work.dump()
             work.verify()
-            return work.report(work.finalize())
+            report = work.report(work.finalize())
         except BaseException:
             work.discard()
             raise
+        return work.retain(report)
 
 
 class _Backup:
@@ -139,6 +141,10 @@ class _Backup:
             tables=len(manifest.fingerprint.tables),
             rows=sum(table.rows for table in manifest.fingerprint.tables),
         )
+
+    def retain(self, report: Report) -> Report:
+        """Apply the job's retention, now that there is one more backup."""
+        return after_backup(report, self._plan, self._run, {self._plan.targets[0].location: self._storage})
 
     def discard(self) -> None:
         """Delete what this try stored, the manifest first; the error under way stays the one that is told."""

@@ -16,8 +16,13 @@ Level = Literal["debug", "info", "success", "warn", "error"]
 
 
 def now() -> str:
-    """This moment as the runner writes it everywhere: RFC 3339 in UTC with milliseconds."""
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    """This moment, written."""
+    return written(datetime.now(UTC))
+
+
+def written(moment: datetime) -> str:
+    """A moment as the runner writes it everywhere: RFC 3339 in UTC with milliseconds."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 class Lines:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import threading
 
+from ..domain import told
 from ..engines import Command
 from ..errors import Cancelled
 from .lines import Level, Lines
@@ -33,6 +34,10 @@ class Run:
         """Write a line with the step in it."""
         self._lines.write(level, message, action, step=self.step, **fields)
 
+    def tell(self, level: Level, message: str, what: told.Told) -> None:
+        """Write a line that the operator acts on."""
+        self.say(level, message, **told.fields(what))
+
     def warn(self, message: str, action: str, **fields: object) -> None:
         """A line, and a warning in the report."""
         self.warnings.append(message)
@@ -52,7 +57,12 @@ class Run:
     def check(self) -> None:
         """Raise Cancelled when somebody asked for the end."""
         if self.cancelled:
-            raise Cancelled("The run was asked to end.", remedy="Run it again when it is wanted.")
+            raise _asked()
+
+    def check_beside(self) -> None:
+        """Raise Cancelled also when the result is settled: for what is done beside it and can be done later."""
+        if self._cancelled:
+            raise _asked()
 
     def start(self, command: Command, *, stdin: int = subprocess.DEVNULL, stdout: int = subprocess.DEVNULL) -> Tool:
         """Start a program that ends with the run."""
@@ -77,8 +87,7 @@ class Run:
     def cancel(self) -> None:
         """Ask for the end: programs are killed, and the working thread gets Cancelled unless the run has settled."""
         # Without the lock: a signal handler may interrupt the holder only in its own thread, which never holds it.
-        if not self._settled:
-            self._cancelled = True
+        self._cancelled = True
         # Also of a run that has settled: what it still does, such as counting, must not outlast its pod's grace.
         self.stop_tools()
 
@@ -86,3 +95,7 @@ class Run:
         """Kill every program that still runs."""
         for tool in list(self._tools):
             tool.kill()
+
+
+def _asked() -> Cancelled:
+    return Cancelled("The run was asked to end.", remedy="Run it again when it is wanted.")

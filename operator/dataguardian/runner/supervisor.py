@@ -13,7 +13,7 @@ from types import FrameType
 from ..domain import plan as plans
 from ..domain import report as reports
 from ..errors import Cancelled, ConfigInvalid, DataGuardianError
-from . import backup, probe, restore
+from . import backup, cleanup, index, probe, restore
 from .lines import Lines
 from .report import leave
 from .run import Run
@@ -35,11 +35,25 @@ def _restore(text: str, run: Run) -> reports.Report:
     return restore.restore(plans.decode(text, plans.RestorePlan), run)
 
 
+def _cleanup(text: str, run: Run) -> reports.Report:
+    return cleanup.cleanup(plans.decode(text, plans.CleanupPlan), run)
+
+
+def _index(text: str, run: Run) -> reports.Report:
+    return index.index(plans.decode(text, plans.IndexPlan), run)
+
+
 def _probe(text: str, run: Run) -> reports.Report:
     return probe.probe(plans.decode_probe(text), run)
 
 
-OPERATIONS: Mapping[str, Operation] = {"backup": _backup, "restore": _restore, "probe": _probe}
+OPERATIONS: Mapping[str, Operation] = {
+    "backup": _backup,
+    "restore": _restore,
+    "cleanup": _cleanup,
+    "index": _index,
+    "probe": _probe,
+}
 
 
 class _Outcome:

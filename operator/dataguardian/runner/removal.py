@@ -1,0 +1,65 @@
+"""Deleting one backup in one location, so that an interruption at any point is found and finished.
+
+A marker is put into its folder, then the manifest goes, with which it ends to be a backup, then everything else, and
+the marker last. A folder with a marker and no manifest is the rest of a removal; other folders without a manifest
+belong to somebody: a run that goes on, or one that failed and whose dump a retry may use.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+
+from ..domain import manifest as manifests
+from ..errors import BackupCorrupt, StorageFull
+from ..storage import Storage
+from .finding import Folder
+
+MARKER = "removing.json"
+
+
+class Marker(msgspec.Struct, frozen=True, kw_only=True):
+    """Which backup is being removed from the folder, and why."""
+
+    execution_id: str
+    execution_name: str
+    reason: str
+
+
+def remove(storage: Storage, folder: Folder, marker: Marker, gone: Callable[[], None]) -> None:
+    """Delete the objects directly in the folder; ``gone`` is called before the last one is.
+
+    Raises what the store raises; a later call goes on.
+    """
+    rest = sorted(folder.sizes.keys() - {manifests.FILE_NAME, MARKER})
+    order = [manifests.FILE_NAME, *rest, MARKER]
+    try:
+        if MARKER not in folder.sizes:
+            storage.put(folder.key(MARKER), [msgspec.json.encode(marker)])
+    except StorageFull:
+        # Room is made with the manifest last: what is left, it still names, and no rule keeps it next time either.
+        order = [*rest, manifests.FILE_NAME]
+    for name in order[:-1]:
+        storage.delete(folder.key(name))
+    storage.discard_partial(folder.path)
+    gone()
+    storage.delete(folder.key(order[-1]))
+
+
+def unfinished(storage: Storage, folder: Folder) -> Marker | None:
+    """What was being removed from a folder, or None. Raises BackupCorrupt for a marker that cannot be read."""
+    if MARKER not in folder.sizes or manifests.FILE_NAME in folder.sizes:
+        return None
+    try:
+        return msgspec.json.decode(b"".join(storage.get(folder.key(MARKER))), type=Marker)
+    except msgspec.DecodeError as error:
+        raise BackupCorrupt(
+            f"{MARKER} cannot be read: {error}.", remedy="Look into the folder, and delete it by hand."
+        ) from error
+
+
+def give_up(storage: Storage, folder: Folder) -> None:
+    """Take away the marker of a backup that is to stay: its removal was interrupted before it began."""
+    if MARKER in folder.sizes:
+        storage.delete(folder.key(MARKER))

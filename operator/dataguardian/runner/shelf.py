@@ -1,0 +1,127 @@
+"""What one location holds of one job: its copies, and what is in the way of counting something as one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+
+import msgspec
+
+from ..domain import manifest as manifests
+from ..domain.manifest import Manifest
+from ..domain.naming import job_folder
+from ..domain.retention import Backup
+from ..errors import BackupCorrupt
+from ..storage import Storage
+from . import finding, removal
+from .finding import Folder
+from .removal import Marker
+from .run import Run
+
+EXAMPLES = 3  # of what is left alone
+
+
+class Copy(msgspec.Struct, frozen=True, kw_only=True):
+    """A backup in one location."""
+
+    folder: Folder
+    execution_id: str
+    execution_name: str
+    job_uid: str
+    time: datetime
+    whole: bool
+
+
+class Shelf(msgspec.Struct):
+    """The copies of one job in one location, and the removals that were interrupted there."""
+
+    location: str
+    storage: Storage
+    copies: list[Copy]
+    unfinished: list[tuple[Folder, Marker]]
+    closed: str | None = None  # why nothing is deleted here, or nothing more
+
+
+def look(location: str, storage: Storage, job: str, run: Run) -> Shelf:
+    """Read the folder ``job`` of a location. What is no backup of the job is left alone, and told as one warning.
+
+    Raises what the store raises, and Cancelled.
+    """
+    inside = [folder for folder in finding.folders(storage, job) if folder.parent == job]
+    found = finding.read(storage, inside, run, _copy)
+    strange, unfinished = dict(found.unreadable), []
+    for folder in inside:
+        if manifests.FILE_NAME in folder.sizes:
+            continue
+        try:
+            unfinished.append((folder, _unfinished(storage, folder)))
+        except BackupCorrupt as error:
+            strange[folder.path] = error.what
+    if strange:
+        run.warn(f"Left alone in storage location {location!r}: {_examples(strange)}", "left_alone", location=location)
+    return Shelf(location, storage, found.told, unfinished)
+
+
+def backups(shelves: Iterable[Shelf]) -> list[Backup]:
+    """The backups of these locations. Two that claim to be one execution stay two, which nobody judges."""
+    found: dict[tuple[str, str], list[tuple[str, Copy]]] = {}
+    for shelf in shelves:
+        for copy in shelf.copies:
+            found.setdefault((copy.job_uid, copy.execution_id), []).append((shelf.location, copy))
+    return [
+        Backup(
+            execution_id=execution_id,
+            execution_name=copies[0][1].execution_name,
+            job_uid=job_uid,
+            time=max(copy.time for _, copy in copies),
+            # In the order that lets a whole copy stand, should one location have two.
+            copies={location: copy.whole for location, copy in sorted(copies, key=lambda each: each[1].whole)},
+        )
+        for (job_uid, execution_id), copies in found.items()
+    ]
+
+
+def _copy(folder: Folder, manifest: Manifest) -> Copy:
+    of_job = job_folder(manifest.namespace, manifest.backup_job, manifest.backup_job_uid)
+    if of_job != folder.parent or not _is_of(folder, manifest.execution_id):
+        raise _strange(f"its manifest is of {manifest.execution_name} in {of_job}")
+    return Copy(
+        folder=folder,
+        execution_id=manifest.execution_id,
+        execution_name=manifest.execution_name,
+        job_uid=manifest.backup_job_uid,
+        time=_moment(manifest.started_at),
+        whole=folder.has_whole(manifest),
+    )
+
+
+def _unfinished(storage: Storage, folder: Folder) -> Marker:
+    marker = removal.unfinished(storage, folder)
+    if marker is None:
+        raise _strange("it has no manifest")
+    if not _is_of(folder, marker.execution_id):
+        raise _strange(f"its {removal.MARKER} is of {marker.execution_name}")
+    return marker
+
+
+def _is_of(folder: Folder, execution_id: str) -> bool:
+    return folder.name.endswith(f"-{execution_id[:8]}")
+
+
+def _moment(text: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text).astimezone(UTC)
+    except (ValueError, OverflowError) as error:
+        raise _strange(f"its manifest has the time {text!r}") from error
+    if moment.year < 1970:
+        raise _strange(f"its manifest has the time {text!r}")
+    return moment
+
+
+def _examples(strange: Mapping[str, str]) -> str:
+    told = [f"{path.rpartition('/')[2]} ({reason})" for path, reason in sorted(strange.items())]
+    return ", ".join(told[:EXAMPLES]) + (f" and {len(told) - EXAMPLES} more" if len(told) > EXAMPLES else "")
+
+
+def _strange(reason: str) -> BackupCorrupt:
+    return BackupCorrupt(reason, remedy="Move the folder away when it does not belong to the job.")
