@@ -23,6 +23,7 @@ from .services import PostgresServer
 QUEUED_AT = datetime(2026, 11, 24, 2, 0, tzinfo=UTC)
 STARTED_AT = datetime(2026, 11, 24, 2, 1, tzinfo=UTC)
 FINISHED_AT = datetime(2026, 11, 24, 2, 9, tzinfo=UTC)
+OBSERVED_AT = datetime(2026, 11, 24, 2, 10, tzinfo=UTC)
 LOGS = (LogLine(ts="2026-11-24T02:09:00.000Z", level="success", message="[BACKUP] Stored"),)
 
 
@@ -43,7 +44,7 @@ def execution(status: State = "queued", **known: Any) -> ExecutionRow:
     end: dict[str, Any] = {} if status in ("queued", "running") else {"finished_at": FINISHED_AT}
     row = ExecutionRow(
         id=str(uuid.uuid4()), operation="backup", namespace="shop", name="nightly-202611240200",
-        trigger="schedule", status=status, queued_at=QUEUED_AT,
+        trigger="schedule", status=status, queued_at=QUEUED_AT, observed_at=OBSERVED_AT,
     )  # fmt: skip
     return dataclasses.replace(row, **end, **known)
 

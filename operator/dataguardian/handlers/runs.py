@@ -22,4 +22,4 @@ async def seen(context: Context, scheduler: Scheduler, kind: Kind[Any], resource
 async def gone(context: Context, scheduler: Scheduler, kind: Kind[Any], resource: Resource[Any, Any]) -> None:
     """It was deleted; its Kubernetes Job goes with it, what is stored stays."""
     context.catalog.drop(kind, resource)
-    await record_deleted(context, run_kind_of(resource), resource)
+    record_deleted(context, run_kind_of(resource), resource)

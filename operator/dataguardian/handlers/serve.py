@@ -14,7 +14,7 @@ from .. import settings
 from ..history import History
 from ..kube.client import Kubernetes, connect
 from ..queue import Queue
-from ..workers import dispatcher, health, recorder, watcher
+from ..workers import backfill, dispatcher, health, mirror, recorder, rows, run_logs, watcher
 from ..workers.catalog import Catalog
 from ..workers.context import Context
 from ..workers.loop import forever
@@ -63,6 +63,10 @@ def _workers(context: Context, scheduler: Scheduler) -> list[Coroutine[Any, Any,
         watcher.watch_pods(context),
         forever("sweep", partial(dispatcher.sweep, context), every_s=dispatcher.SWEEP_S),
         forever("recorder", partial(recorder.record_all, context), every_s=RECORD_EVERY_S),
+        forever("history", partial(rows.write_waiting, context), every_s=rows.WRITE_EVERY_S),
+        forever("logs", partial(run_logs.write_all, context), every_s=run_logs.WRITE_EVERY_S),
+        forever("mirror", mirror.Mirror(context).step, every_s=mirror.WRITE_EVERY_S),
+        forever("backfill", backfill.Backfill(context).step, every_s=backfill.TICK_S),
         forever("health", partial(health.check_all, context), every_s=health.TICK_S),
         *(dispatcher.work(context, run_kind) for run_kind in RUN_KINDS.values()),
     ]

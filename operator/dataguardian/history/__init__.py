@@ -1,8 +1,9 @@
 """Postgres: what happened. Memory, not truth: rebuilt from run objects and manifests, all but the logs."""
 
 from ..errors import HistoryUnavailable
+from .audit import AuditRow
 from .executions import ExecutionRow
 from .logs import LogLine
 from .pool import History
 
-__all__ = ["ExecutionRow", "History", "HistoryUnavailable", "LogLine"]
+__all__ = ["AuditRow", "ExecutionRow", "History", "HistoryUnavailable", "LogLine"]

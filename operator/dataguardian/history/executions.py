@@ -9,17 +9,18 @@ import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, LiteralString
 
-import msgspec
 from psycopg import AsyncConnection
-from psycopg.types.json import Jsonb
 
 from ..domain.executions import STATES, TERMINAL, State, may_become
+from ..errors import Cancelled
+from .jsonb import jsonb
 from .logs import LogLine, capped, storable
 
 Operation = Literal["backup", "restore", "verify"]
 Trigger = Literal["schedule", "manual", "retry", "sync", "import"]
+RUN_DELETED = "The run object was deleted."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +34,7 @@ class ExecutionRow:
     trigger: Trigger
     status: State
     queued_at: datetime
+    observed_at: datetime  # when the run object was as this row says
     job: str | None = None
     datasource: str | None = None
     started_at: datetime | None = None
@@ -43,6 +45,7 @@ class ExecutionRow:
     error_code: str | None = None
     error_message: str | None = None
     copies: Sequence[Mapping[str, Any]] | None = None
+    kept_by: Sequence[str] | None = None  # rules of retention that keep the backup
     manifest: Mapping[str, Any] | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
     logs: Iterable[LogLine] = ()  # kept, capped, as metadata.execution_logs
@@ -51,11 +54,12 @@ class ExecutionRow:
 UPSERT = """
     INSERT INTO backup_executions AS kept (
         id, operation, namespace, job, name, datasource, trigger, status, queued_at, started_at, finished_at,
-        dump_bytes, stored_bytes, checksum, error_code, error_message, copies, manifest, metadata
+        dump_bytes, stored_bytes, checksum, error_code, error_message, copies, kept_by, manifest,
+        metadata, observed_at
     ) VALUES (
         %(id)s, %(operation)s, %(namespace)s, %(job)s, %(name)s, %(datasource)s, %(trigger)s, %(status)s,
         %(queued_at)s, %(started_at)s, %(finished_at)s, %(dump_bytes)s, %(stored_bytes)s, %(checksum)s,
-        %(error_code)s, %(error_message)s, %(copies)s, %(manifest)s, %(metadata)s
+        %(error_code)s, %(error_message)s, %(copies)s, %(kept_by)s, %(manifest)s, %(metadata)s, %(observed_at)s
     )
     ON CONFLICT (id) DO UPDATE SET
         status        = excluded.status,
@@ -70,9 +74,22 @@ UPSERT = """
         error_code    = COALESCE(excluded.error_code, kept.error_code),
         error_message = COALESCE(excluded.error_message, kept.error_message),
         copies        = COALESCE(excluded.copies, kept.copies),
+        kept_by       = COALESCE(excluded.kept_by, kept.kept_by),
         manifest      = COALESCE(excluded.manifest, kept.manifest),
-        metadata      = kept.metadata || excluded.metadata
+        metadata      = kept.metadata || excluded.metadata,
+        observed_at   = excluded.observed_at
     WHERE kept.status = ANY (%(earlier)s)
+"""
+
+# A stored backup goes on after its run: copies are made, lost and removed.
+REFRESH = """
+    UPDATE backup_executions
+       SET copies = COALESCE(%(copies)s, copies),
+           kept_by = COALESCE(%(kept_by)s::text[], kept_by),
+           observed_at = %(observed_at)s
+     WHERE id = %(id)s AND status = %(status)s
+       AND (observed_at IS NULL OR observed_at <= %(observed_at)s)
+       AND (copies, kept_by) IS DISTINCT FROM (COALESCE(%(copies)s, copies), COALESCE(%(kept_by)s::text[], kept_by))
 """
 
 # An end may be recorded before its log has been read; the log may follow, once.
@@ -82,20 +99,70 @@ ADD_LOGS = """
      WHERE id = %(id)s AND status = %(status)s AND NOT metadata ? 'execution_logs'
 """
 
+RECORDED = "SELECT id::text, status, copies, kept_by FROM backup_executions WHERE id = ANY (%(ids)s::uuid[])"
+UNFINISHED = "SELECT id::text FROM backup_executions WHERE finished_at IS NULL"
+END_VANISHED = """
+    UPDATE backup_executions
+       SET status = 'cancelled', finished_at = %(at)s, error_code = %(code)s, error_message = %(message)s
+     WHERE id = ANY (%(ids)s::uuid[]) AND finished_at IS NULL
+"""
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """What the table has of an execution, as far as it is compared with the run object."""
+
+    status: State
+    copies: Sequence[Mapping[str, Any]] | None
+    kept_by: Sequence[str] | None
+
+    def is_behind(self, row: ExecutionRow) -> bool:
+        """Whether the row would teach the table something; logs are not compared."""
+        if self.status != row.status:
+            return may_become(self.status, row.status)
+        return _differs(self.copies, row.copies) or _differs(self.kept_by, row.kept_by)
+
+
+def _differs(known: Sequence[Any] | None, told: Sequence[Any] | None) -> bool:
+    return told is not None and (known is None or list(known) != list(told))
+
 
 async def upsert(connection: AsyncConnection, row: ExecutionRow) -> bool:
     """Record what is known of an execution; true when the table learnt something.
 
     An earlier state changes nothing. The same state may fill in more, unless it is terminal: a terminal row
-    may only get its logs, once. What is None erases nothing. Raises what psycopg raises: an IntegrityError
-    or DataError for a row that breaks the table's rules.
+    may only get its log, once, and its copies and what keeps them, from the latest look at the run object.
+    What is None erases nothing. Raises what psycopg raises: an IntegrityError or DataError for a row that
+    breaks the table's rules.
     """
     logs = capped(row.logs) if row.status in TERMINAL else []
     values = _values(row, logs)
-    changed = (await connection.execute(UPSERT, values)).rowcount == 1
-    if not changed and logs:
-        changed = (await connection.execute(ADD_LOGS, values)).rowcount == 1
-    return changed
+    if await _changes(connection, UPSERT, values):
+        return True
+    refreshed = row.status in TERMINAL and await _changes(connection, REFRESH, values)
+    return bool(logs and await _changes(connection, ADD_LOGS, values)) or refreshed
+
+
+async def recorded(connection: AsyncConnection, ids: Iterable[str]) -> dict[str, Recorded]:
+    """What the table has of these executions, by id; one that it does not have is left out."""
+    rows = await (await connection.execute(RECORDED, {"ids": list(ids)})).fetchall()
+    return {execution: Recorded(*known) for execution, *known in rows}
+
+
+async def unfinished(connection: AsyncConnection) -> set[str]:
+    """The executions that have not ended, by id."""
+    rows = await (await connection.execute(UNFINISHED)).fetchall()
+    return {execution for (execution,) in rows}
+
+
+async def end_vanished(connection: AsyncConnection, ids: Iterable[str], *, at: datetime) -> int:
+    """End those of the executions that have not ended: their run objects are gone. Returns how many."""
+    values = {"ids": list(ids), "at": at, "code": Cancelled.code, "message": RUN_DELETED}
+    return (await connection.execute(END_VANISHED, values)).rowcount
+
+
+async def _changes(connection: AsyncConnection, statement: LiteralString, values: Mapping[str, Any]) -> bool:
+    return (await connection.execute(statement, values)).rowcount == 1
 
 
 def _values(row: ExecutionRow, logs: list[LogLine]) -> dict[str, Any]:
@@ -104,10 +171,11 @@ def _values(row: ExecutionRow, logs: list[LogLine]) -> dict[str, Any]:
     return {
         **values,
         **texts,
-        "copies": None if row.copies is None else _json(row.copies),
-        "manifest": None if row.manifest is None else _json(row.manifest),
-        "metadata": _json({**row.metadata, "execution_logs": logs} if logs else row.metadata),
-        "logs": _json(logs),
+        "copies": None if row.copies is None else jsonb(row.copies),
+        "kept_by": None if row.kept_by is None else [storable(rule) for rule in row.kept_by],
+        "manifest": None if row.manifest is None else jsonb(row.manifest),
+        "metadata": jsonb({**row.metadata, "execution_logs": logs} if logs else row.metadata),
+        "logs": jsonb(logs),
         "earlier": _earlier(row.status),
     }
 
@@ -116,11 +184,3 @@ def _earlier(state: State) -> list[State]:
     """The recorded states that a record of this one may change."""
     same = [] if state in TERMINAL else [state]
     return [known for known in STATES if may_become(known, state)] + same
-
-
-def _json(value: object) -> Jsonb:
-    return Jsonb(value, dumps=_encode)
-
-
-def _encode(value: object) -> str:
-    return msgspec.json.encode(value).decode()

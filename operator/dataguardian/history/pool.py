@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import select
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from typing import Any, Self
 
@@ -18,13 +18,16 @@ from psycopg.pq import TransactionStatus
 
 from ..errors import HistoryUnavailable
 from ..settings import PostgresSettings, read_secret
-from .executions import ExecutionRow, upsert
+from . import audit, executions
+from .audit import AuditRow
+from .executions import ExecutionRow, Recorded
 
 ANSWER_S = 4.5  # for all that is done inside one ``connection()``
 CONNECT_S = 3  # libpq's limit for one attempt, in whole seconds
 CONNECTIONS = 4
 
-_AWAY = (TimeoutError, psycopg.OperationalError, psycopg.InterfaceError, postgres.ReadOnlySqlTransaction)
+_AWAY = (TimeoutError, psycopg.OperationalError, psycopg.InterfaceError)
+_REFUSES = (postgres.ReadOnlySqlTransaction, postgres.InsufficientPrivilege)
 _NO_SCHEMA = (postgres.UndefinedTable, postgres.UndefinedColumn)
 
 
@@ -49,6 +52,7 @@ class History:
         self._settings = settings
         self._idle: list[psycopg.AsyncConnection] = []
         self._free = asyncio.Semaphore(CONNECTIONS)
+        self.outages = 0  # calls that ended with HistoryUnavailable so far
 
     async def __aenter__(self) -> Self:
         return self
@@ -77,20 +81,32 @@ class History:
                     guard.cancel()
                     await self._give_back(connection)
         except _NO_SCHEMA as error:
+            self.outages += 1
             raise HistoryUnavailable(
                 f"The history database lacks a table: {_reason(error)}",
                 remedy="Restart the operator's pod: its init container makes the schema.",
             ) from error
-        except _AWAY as error:
+        except (*_AWAY, *_REFUSES) as error:
+            self.outages += 1
             raise HistoryUnavailable(
-                f"Postgres at {self._settings.host}:{self._settings.port} did not answer: {_reason(error)}",
+                f"Postgres at {self._settings.host}:{self._settings.port} could not be used: {_reason(error)}",
                 remedy="It is tried again, nothing is lost; look at the server and its Secret if it lasts.",
             ) from error
 
     async def record(self, row: ExecutionRow) -> bool:
         """Record an execution as ``executions.upsert`` does. Raises HistoryUnavailable or ConfigInvalid."""
         async with self.connection() as connection:
-            return await upsert(connection, row)
+            return await executions.upsert(connection, row)
+
+    async def recorded(self, ids: Iterable[str]) -> dict[str, Recorded]:
+        """What the table has of executions, by id. Raises HistoryUnavailable or ConfigInvalid."""
+        async with self.connection() as connection:
+            return await executions.recorded(connection, ids)
+
+    async def audit(self, row: AuditRow) -> bool:
+        """Add to the audit log as ``audit.add`` does. Raises HistoryUnavailable or ConfigInvalid."""
+        async with self.connection() as connection:
+            return await audit.add(connection, row)
 
     async def check(self, *, limit_s: float = ANSWER_S) -> None:
         """Ask the server for an answer. Raises HistoryUnavailable or ConfigInvalid."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from ..history import ExecutionRow, History
+from ..history import AuditRow, ExecutionRow, History
 from ..kube.client import JSON, Kubernetes
 from ..queue import Queue
 from ..resources.backup import BackupExecution
@@ -19,6 +20,18 @@ def now() -> datetime:
 
 
 @dataclass(kw_only=True)
+class Unlogged:
+    """An ended run whose log is not in history yet; until it is, its Kubernetes Job is kept."""
+
+    namespace: str
+    job: str  # name of the Kubernetes Job
+    pods: Sequence[str]  # one for each try, oldest first
+    row: ExecutionRow
+    unreadable_since: datetime | None = None
+    next_try: datetime | None = None
+
+
+@dataclass(kw_only=True)
 class Context:
     """The operator's clients, and the state that lives as long as the process."""
 
@@ -29,8 +42,12 @@ class Context:
     catalog: Catalog
     # Finished Kubernetes Jobs whose result is not recorded yet, by UID; their missing TTL says so after a restart.
     unrecorded: dict[str, JSON] = field(default_factory=dict)
-    # Rows that history could not take, by execution.
+    # Logs that history has not got yet, by the UID of the Kubernetes Job.
+    unlogged: dict[str, Unlogged] = field(default_factory=dict)
+    # Rows that history has not got yet, by execution; what a restart loses of them, the backfill finds again.
     unwritten: dict[str, ExecutionRow] = field(default_factory=dict)
+    # The same of the audit log, by id.
+    unaudited: dict[str, AuditRow] = field(default_factory=dict)
     # Ended runs that the status of their BackupJob does not show yet, by UID.
     unsummarized: dict[str, BackupExecution] = field(default_factory=dict)
     # Pods of runs, by the UID of their run object.

@@ -52,7 +52,7 @@ async def accept(context: Context, run_kind: RunKind, run: Run) -> None:
         lambda current: moves.accepted(current.status, uid=meta.uid, generation=current.metadata.generation, now=now()),
     )
     context.catalog.put(run_kind.kind, run)
-    await recorder.record_state(context, run_kind, run)
+    recorder.record_state(context, run_kind, run)
     await _push(context, run_kind, run)
 
 
@@ -101,7 +101,7 @@ async def dispatch(context: Context, run_kind: RunKind, run: Run) -> None:
     )
     context.catalog.put(run_kind.kind, run)
     log.info("Run started", extra={"action": "run_started", **_fields(run_kind, run)})
-    await recorder.record_state(context, run_kind, run)
+    recorder.record_state(context, run_kind, run)
 
 
 async def sweep(context: Context) -> None:
@@ -225,7 +225,7 @@ async def _end(context: Context, run_kind: RunKind, run: Run, error: DataGuardia
     """Failed before, or without, a word of the runner."""
     step = run.status.progress.step if run.status.progress else "connect"
     run = await recorder.end(context, run_kind, run, reports.failed(error, step), ended_at=now())
-    await recorder.record_state(context, run_kind, run)
+    recorder.record_state(context, run_kind, run)
 
 
 def _fields(run_kind: RunKind, run: Run) -> dict[str, str]:

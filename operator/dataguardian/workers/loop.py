@@ -8,9 +8,11 @@ import time
 from collections.abc import Awaitable, Callable
 
 from ..errors import DataGuardianError, Unavailable
-from ..kube.client import Absent
+from ..kube.client import Absent, Expired
 
 log = logging.getLogger(__name__)
+
+RECOVER_S = 5.0  # between two steps that fail
 
 # Worker → time.time() of the last step that ended without a bug; served as a metric.
 heartbeats: dict[str, float] = {}
@@ -25,6 +27,8 @@ async def attempt(worker: str, step: Callable[[], Awaitable[object]]) -> bool:
         await step()
     except Absent:
         log.debug("The object is gone", extra={"action": "object_gone", "worker": worker})
+    except Expired:
+        log.info("A list took longer than the API server keeps it", extra={"action": "list_expired", "worker": worker})
     except Unavailable as error:
         log.warning("%s", error, extra={"action": "worker_waits", "worker": worker, "code": error.code})
     except DataGuardianError as error:
@@ -38,7 +42,7 @@ async def attempt(worker: str, step: Callable[[], Awaitable[object]]) -> bool:
 
 
 async def forever(worker: str, step: Callable[[], Awaitable[object]], *, every_s: float) -> None:
-    """Repeat a step with a pause after each."""
+    """Repeat a step with a pause after each, and a longer one after a failure."""
     while True:
-        await attempt(worker, step)
-        await asyncio.sleep(every_s)
+        went_well = await attempt(worker, step)
+        await asyncio.sleep(every_s if went_well else max(every_s, RECOVER_S))

@@ -1,11 +1,11 @@
-"""What happened → status, history, and the BackupJob's summary; then the Kubernetes Job may be collected.
+"""What happened → status, event, and the BackupJob's summary; and what is told to history.
 
 A finished Kubernetes Job without a TTL is one whose result is not recorded: that mark survives every restart.
+Nothing here waits for Postgres: ``rows`` and ``run_logs`` write what is left for them.
 """
 
 from __future__ import annotations
 
-import json
 import logging
 from datetime import datetime
 from functools import partial
@@ -13,19 +13,20 @@ from typing import Any
 
 from ..domain import report as reports
 from ..domain import status as moves
-from ..domain.executions import as_state
 from ..domain.naming import DATASOURCE, OPERATION, OWNER_NAME, OWNER_UID
 from ..domain.outcome import outcome
 from ..domain.report import Report
 from ..domain.summary import job_summary
-from ..errors import Cancelled, DataGuardianError
-from ..history import ExecutionRow, HistoryUnavailable, LogLine
-from ..kube.client import JSON, Absent, jobs_path, pods_path
+from ..errors import Cancelled
+from ..history import AuditRow
+from ..history.executions import RUN_DELETED
+from ..kube.client import JSON
 from ..kube.events import post_end
 from ..kube.status import change_status
 from ..resources import backup
-from ..resources.backup import BackupExecution, BackupExecutionStatus
-from ..resources.common import Resource, timestamp
+from ..resources.backup import BackupExecution
+from ..resources.common import Resource
+from . import rows, run_logs
 from .context import Context, now
 from .loop import attempt
 from .operations import RUN_KINDS, RunKind
@@ -33,24 +34,27 @@ from .operations import RUN_KINDS, RunKind
 log = logging.getLogger(__name__)
 
 Run = Resource[Any, Any]
-TTL_SECONDS = 3600  # a recorded Kubernetes Job stays this long, for kubectl logs
-LOG_LINES = 10_000  # of each try, the last ones: they tell how it ended
 
 
 def observe(context: Context, job: JSON) -> None:
     """Note a finished Kubernetes Job of a run whose result is not recorded yet."""
-    if job["metadata"]["labels"][OPERATION] in RUN_KINDS and job["spec"].get("ttlSecondsAfterFinished") is None:
-        context.unrecorded[job["metadata"]["uid"]] = job
+    uid = job["metadata"]["uid"]
+    is_run = job["metadata"]["labels"][OPERATION] in RUN_KINDS
+    if is_run and job["spec"].get("ttlSecondsAfterFinished") is None and uid not in context.unlogged:
+        context.unrecorded[uid] = job
+
+
+def forget(context: Context, job: JSON) -> None:
+    """Note that a Kubernetes Job is gone, and its log with it."""
+    context.unrecorded.pop(job["metadata"]["uid"], None)
+    context.unlogged.pop(job["metadata"]["uid"], None)
 
 
 async def record_all(context: Context) -> None:
-    """Record every finished Kubernetes Job; a step of the worker ``recorder``."""
+    """Write how each finished Kubernetes Job ended; a step of the worker ``recorder``."""
     for uid, job in list(context.unrecorded.items()):
         if await attempt("recorder", partial(_record, context, job)):
             context.unrecorded.pop(uid, None)
-    for row in list(context.unwritten.values()):
-        if await attempt("recorder", partial(context.history.record, row)):
-            context.unwritten.pop(row.id, None)
     await _summarize_all(context)
 
 
@@ -58,20 +62,18 @@ async def _record(context: Context, job: JSON) -> None:
     meta = job["metadata"]
     run_kind = RUN_KINDS[meta["labels"][OPERATION]]
     namespace, name = meta["namespace"], meta["annotations"][OWNER_NAME]
-    pods = await context.kube.pods_of(namespace, meta["name"])
     run = await context.catalog.read(run_kind.kind, namespace, name)
-    if run is not None and run.metadata.uid == meta["labels"][OWNER_UID]:
-        step = run.status.progress.step if run.status.progress else "connect"
-        report = outcome(job, pods, step=step)
-        lines = await _log_lines(context, pods)
-        run = await end(
-            context, run_kind, run, report, ended_at=_ended_at(job), datasource=meta["annotations"].get(DATASOURCE)
-        )
-        await context.history.record(_row(run_kind, run, lines))
-    try:
-        await context.kube.patch(jobs_path(namespace, meta["name"]), {"spec": {"ttlSecondsAfterFinished": TTL_SECONDS}})
-    except Absent:
+    if run is None or run.metadata.uid != meta["labels"][OWNER_UID]:
+        await run_logs.let_go(context, namespace, meta["name"])
         return
+    pods = await context.kube.pods_of(namespace, meta["name"])
+    report = outcome(job, pods, step=run.status.progress.step if run.status.progress else "connect")
+    datasource = meta["annotations"].get(DATASOURCE)
+    run = await end(context, run_kind, run, report, ended_at=_ended_at(job), datasource=datasource)
+    row = rows.row_of(run_kind, run, observed_at=now())
+    if row is not None:
+        rows.keep(context, row)
+        run_logs.expect(context, job, pods, row)
 
 
 async def end(
@@ -113,24 +115,24 @@ async def end(
     return run
 
 
-async def record_state(context: Context, run_kind: RunKind, run: Run) -> None:
-    """The row of a run as it is, without a log; kept and written later while history is away."""
-    if as_state(run.status.phase) is None:
-        return
-    row = _row(run_kind, run, [])
-    try:
-        await context.history.record(row)
-    except HistoryUnavailable as error:
-        context.unwritten[row.id] = row
-        log.warning("%s", error, extra={"action": "history_away", "execution": row.id})
+def record_state(context: Context, run_kind: RunKind, run: Run) -> None:
+    """Have the row of a run brought to what its object says; also after its end, when its copies have changed."""
+    row = rows.row_of(run_kind, run, observed_at=now())
+    if row is not None:
+        rows.keep(context, row)
 
 
-async def record_deleted(context: Context, run_kind: RunKind, run: Run) -> None:
+def audit(context: Context, row: AuditRow) -> None:
+    """Have a row added to the audit log, once for its id; it waits in memory while history is away."""
+    context.unaudited[row.id] = row
+
+
+def record_deleted(context: Context, run_kind: RunKind, run: Run) -> None:
     """The row of a run whose object was deleted before its end: its Kubernetes Job went with it."""
-    error = Cancelled("The run object was deleted.", remedy="Run again.")
+    error = Cancelled(RUN_DELETED, remedy="Run again.")
     status = moves.ended(run.status, reports.failed(error, "connect"), now=now())
     if status is not None and status.queued_time is not None:
-        await record_state(context, run_kind, run.model_copy(update={"status": status}))
+        record_state(context, run_kind, run.model_copy(update={"status": status}))
 
 
 async def _summarize_all(context: Context) -> None:
@@ -149,65 +151,9 @@ async def _summarize(context: Context, run: BackupExecution) -> None:
     context.catalog.put(backup.BACKUP_JOB, job)
 
 
-async def _log_lines(context: Context, pods: list[JSON]) -> list[LogLine]:
-    """The lines of all tries, oldest first. A pod whose log is gone adds nothing: the result counts more."""
-    found: list[LogLine] = []
-    for pod in sorted(pods, key=lambda pod: str(pod["metadata"]["creationTimestamp"])):
-        path = pods_path(pod["metadata"]["namespace"], pod["metadata"]["name"]) + "/log"
-        try:
-            async for line in context.kube.lines(path, {"tailLines": LOG_LINES}, silence_s=30):
-                found.append(_log_line(line))
-        except (Absent, DataGuardianError) as error:
-            log.warning(
-                "A log cannot be read: %s",
-                error,
-                extra={"action": "log_lost", "pod": pod["metadata"]["name"]},
-            )
-    return found
-
-
-def _log_line(line: bytes) -> LogLine:
-    """A line of the runner, or of something else in the pod as it is."""
-    text = line.decode(errors="replace")
-    try:
-        fields = json.loads(text)
-        return LogLine(ts=fields["ts"], level=fields["level"], message=fields["message"])
-    except (ValueError, KeyError, TypeError):
-        return LogLine(ts=timestamp(now()), level="info", message=text)
-
-
 def _ended_at(job: JSON) -> datetime:
     """When the Kubernetes Job ended; the same however often it is asked."""
     for condition in job["status"].get("conditions", []):
         if condition["type"] in ("Complete", "Failed") and condition["status"] == "True":
             return datetime.fromisoformat(condition["lastTransitionTime"])
     return now()
-
-
-def _row(run_kind: RunKind, run: Run, lines: list[LogLine]) -> ExecutionRow:
-    status = run.status
-    state = as_state(status.phase)
-    if state is None or status.queued_time is None:
-        raise ValueError("a run that is not accepted has no row")
-    is_backup = isinstance(run, BackupExecution)
-    job = run.spec.backup_job_ref.name if is_backup else status.backup_job
-    return ExecutionRow(
-        id=run.metadata.uid,
-        operation=run_kind.operation,
-        namespace=run.metadata.namespace,
-        job=job,
-        name=run.metadata.name,
-        datasource=status.datasource,
-        trigger="schedule" if is_backup and run.spec.trigger == "Schedule" else "manual",
-        status=state,
-        queued_at=status.queued_time,
-        started_at=status.start_time,
-        finished_at=status.completion_time,
-        dump_bytes=status.dump_bytes,
-        stored_bytes=status.stored_bytes,
-        checksum=status.checksum if isinstance(status, BackupExecutionStatus) else None,
-        error_code=status.error.code if status.error else None,
-        error_message=status.error.message if status.error else None,
-        copies=[copy.wire() for copy in status.copies] if isinstance(status, BackupExecutionStatus) else None,
-        logs=lines,
-    )

@@ -1,0 +1,75 @@
+"""Run objects → rows that history misses: Postgres may have been away, or wiped, and the operator restarted."""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime, timedelta
+
+from ..domain.executions import TERMINAL
+from ..history import ExecutionRow, executions
+from ..kube.client import JSON
+from ..kube.listing import pages
+from . import rows, run_logs
+from .comparison import Comparison
+from .context import Context, now
+from .operations import RUN_KINDS, RunKind
+
+log = logging.getLogger(__name__)
+
+TICK_S = 10.0
+SILENCE_S = 30.0  # of the API server
+
+
+class Backfill:
+    """Brings the rows of all runs in line with their objects, when a comparison is due."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._comparison = Comparison(context.history)
+
+    async def step(self) -> None:
+        """A step of the worker ``backfill``: nothing is written where nothing differs. Raises HistoryUnavailable."""
+        if not self._comparison.is_due():
+            return
+        await self._context.history.check()
+        with self._comparison.made():
+            # Before the objects are listed: who has a row by then, and is not in the list, is gone.
+            async with self._context.history.connection() as connection:
+                open_rows = await executions.unfinished(connection)
+            for run_kind in RUN_KINDS.values():
+                await self._compare(run_kind, open_rows)
+            await self._end_vanished(open_rows - self._context.unwritten.keys())
+
+    async def _compare(self, run_kind: RunKind, open_rows: set[str]) -> None:
+        """Write the rows of one kind that are missing or behind; take its runs out of the open rows."""
+        observed_at = now()
+        async for bodies in pages(self._context.kube, run_kind.kind, JSON, silence_s=SILENCE_S):
+            page = _rows(run_kind, bodies, observed_at)
+            open_rows.difference_update(page)
+            recorded = await self._context.history.recorded(page)
+            for row in page.values():
+                known = recorded.get(row.id)
+                if known is None:
+                    await self._add(run_kind, row)
+                elif known.is_behind(row):
+                    await rows.write(self._context.history.record, row)
+
+    async def _add(self, run_kind: RunKind, row: ExecutionRow) -> None:
+        """Write a row that is missing, and expect its log as long as there may be one."""
+        ended_at = row.finished_at or now()
+        if row.status in TERMINAL and now() - ended_at < timedelta(seconds=run_logs.TTL_SECONDS):
+            await run_logs.look_for(self._context, run_kind.operation, row)
+        await rows.write(self._context.history.record, row)
+
+    async def _end_vanished(self, ids: set[str]) -> None:
+        """End the rows of runs that were deleted while no operator saw it."""
+        if not ids:
+            return
+        async with self._context.history.connection() as connection:
+            ended = await executions.end_vanished(connection, ids, at=now())
+        log.info("Rows of deleted runs were ended", extra={"action": "rows_ended", "rows": ended})
+
+
+def _rows(run_kind: RunKind, bodies: list[JSON], observed_at: datetime) -> dict[str, ExecutionRow]:
+    found = (rows.row_of(run_kind, run_kind.kind.model.read(body), observed_at=observed_at) for body in bodies)
+    return {row.id: row for row in found if row is not None}

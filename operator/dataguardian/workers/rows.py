@@ -1,0 +1,97 @@
+"""Rows → history. Whoever has one leaves it here and goes on: nothing waits for Postgres but this worker."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
+from typing import Any, TypeVar
+
+from ..domain.executions import as_state, may_become
+from ..errors import DataGuardianError
+from ..history import ExecutionRow, LogLine
+from ..history.executions import Trigger
+from ..resources.backup import BackupExecution, BackupExecutionStatus
+from ..resources.common import Resource
+from .context import Context
+from .operations import RunKind
+
+log = logging.getLogger(__name__)
+
+WRITE_EVERY_S = 0.5
+TRIGGERS: dict[str, Trigger] = {"Schedule": "schedule", "Manual": "manual", "Retry": "retry", "Import": "import"}
+
+RowT = TypeVar("RowT")
+
+
+def row_of(
+    run_kind: RunKind, run: Resource[Any, Any], *, observed_at: datetime, logs: Sequence[LogLine] = ()
+) -> ExecutionRow | None:
+    """What the run object says, as a row; None for a run that is not accepted yet."""
+    status = run.status
+    state = as_state(status.phase)
+    if state is None:
+        return None
+    # An imported backup keeps the id of its manifest, and was never queued.
+    return ExecutionRow(
+        id=status.execution_id or run.metadata.uid,
+        operation=run_kind.operation,
+        namespace=run.metadata.namespace,
+        name=run.metadata.name,
+        status=state,
+        queued_at=status.queued_time or status.start_time or run.metadata.creation_timestamp,
+        observed_at=observed_at,
+        datasource=status.datasource,
+        started_at=status.start_time,
+        finished_at=status.completion_time,
+        dump_bytes=status.dump_bytes,
+        stored_bytes=status.stored_bytes,
+        error_code=status.error.code if status.error else None,
+        error_message=status.error.message if status.error else None,
+        logs=logs,
+        **(_of_backup(run) if isinstance(run, BackupExecution) else {"job": status.backup_job, "trigger": "manual"}),
+    )
+
+
+def _of_backup(run: BackupExecution) -> dict[str, Any]:
+    status: BackupExecutionStatus = run.status
+    return {
+        "job": run.spec.backup_job_ref.name,
+        "trigger": TRIGGERS[run.spec.trigger],
+        "checksum": status.checksum,
+        "copies": [copy.wire() for copy in status.copies],
+        "kept_by": status.kept_by,
+    }
+
+
+def keep(context: Context, row: ExecutionRow) -> None:
+    """Have the row written soon. One of an earlier state than what waits already says nothing new."""
+    waiting = context.unwritten.get(row.id)
+    if waiting is None or not may_become(row.status, waiting.status):
+        context.unwritten[row.id] = row
+
+
+async def write_waiting(context: Context) -> None:
+    """Write what waits; a step of the worker ``history``.
+
+    Raises HistoryUnavailable or ConfigInvalid; what is not written goes on waiting.
+    """
+    await _write_all(context.unwritten, context.history.record)
+    await _write_all(context.unaudited, context.history.audit)
+
+
+async def write(record: Callable[[RowT], Awaitable[object]], row: RowT) -> None:
+    """Write one row. One that Postgres refuses is a bug, told with its reason; it would be refused again."""
+    try:
+        await record(row)
+    except DataGuardianError:
+        raise
+    except Exception:
+        log.exception("A row was refused by the history database", extra={"action": "row_refused"})
+
+
+async def _write_all(waiting: dict[str, RowT], record: Callable[[RowT], Awaitable[object]]) -> None:
+    for key, row in list(waiting.items()):
+        await write(record, row)
+        if waiting.get(key) is row:  # a newer one may have come meanwhile
+            del waiting[key]

@@ -1,0 +1,117 @@
+"""The logs of ended runs → history; only then may a Kubernetes Job be collected."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import logging
+from collections.abc import Sequence
+from datetime import timedelta
+from functools import partial
+
+from ..domain.naming import OWNER_UID, Operation, human_seconds, kubernetes_job_name
+from ..domain.outcome import finished
+from ..errors import DataGuardianError, Unavailable
+from ..history import ExecutionRow, LogLine
+from ..kube.client import JSON, Absent, jobs_path, pods_path
+from ..resources.common import timestamp
+from . import rows
+from .context import Context, Unlogged, now
+from .loop import attempt
+
+log = logging.getLogger(__name__)
+
+WRITE_EVERY_S = 0.5
+TTL_SECONDS = 3600  # a recorded Kubernetes Job stays this long, for kubectl logs
+LINES = 10_000  # of each try, the last ones: they tell how it ended
+SILENCE_S = 10.0  # of a kubelet
+RETRY = timedelta(seconds=15)
+GIVE_UP = timedelta(minutes=10)  # after which a log that could not be read is lost
+
+
+def expect(context: Context, job: JSON, pods: Sequence[JSON], row: ExecutionRow) -> None:
+    """Have the log of an ended run added to its row, and its Kubernetes Job collected after that."""
+    meta = job["metadata"]
+    tries = sorted(pods, key=lambda pod: str(pod["metadata"]["creationTimestamp"]))
+    names = [pod["metadata"]["name"] for pod in tries]
+    waiting = Unlogged(namespace=meta["namespace"], job=meta["name"], pods=names, row=row)
+    context.unlogged.setdefault(meta["uid"], waiting)
+
+
+async def look_for(context: Context, operation: Operation, row: ExecutionRow) -> None:
+    """Expect the log of a run that history knew nothing of, while its Kubernetes Job is there."""
+    name = kubernetes_job_name(operation, row.name)
+    try:
+        job = await context.kube.get(jobs_path(row.namespace, name))
+    except Absent:
+        return
+    if finished(job) and job["metadata"].get("labels", {}).get(OWNER_UID) == row.id:
+        expect(context, job, await context.kube.pods_of(row.namespace, name), row)
+
+
+async def write_all(context: Context) -> None:
+    """Write each expected log; a step of the worker ``logs``. Raises HistoryUnavailable."""
+    for uid, waiting in list(context.unlogged.items()):
+        if waiting.next_try is None or waiting.next_try <= now():
+            await context.history.check()  # no log is read that cannot be written
+            await attempt("logs", partial(_write, context, uid, waiting))
+
+
+async def let_go(context: Context, namespace: str, job: str) -> None:
+    """Let Kubernetes collect a Kubernetes Job that nothing is wanted of any more."""
+    try:
+        await context.kube.patch(jobs_path(namespace, job), {"spec": {"ttlSecondsAfterFinished": TTL_SECONDS}})
+    except Absent:
+        return
+
+
+async def _write(context: Context, uid: str, waiting: Unlogged) -> None:
+    lines = await _read(context, waiting)
+    if lines is None:
+        return
+    await rows.write(context.history.record, dataclasses.replace(waiting.row, logs=lines))
+    await let_go(context, waiting.namespace, waiting.job)
+    context.unlogged.pop(uid, None)
+
+
+async def _read(context: Context, waiting: Unlogged) -> list[LogLine] | None:
+    """The lines of all tries, oldest first; None when the log is to be read again later."""
+    found: list[LogLine] = []
+    for pod in waiting.pods:
+        path = pods_path(waiting.namespace, pod) + "/log"
+        try:
+            async for line in context.kube.lines(path, {"tailLines": LINES}, silence_s=SILENCE_S):
+                found.append(_log_line(line))
+        except Unavailable as error:
+            if not _was_last_try(waiting):
+                return None
+            found.append(_gap(waiting, pod, str(error)))
+        except (Absent, DataGuardianError) as error:
+            # It never ran, or is gone; the result counts more.
+            fields = {"action": "log_lost", "namespace": waiting.namespace, "pod": pod}
+            log.warning("A log cannot be read: %s", error, extra=fields)
+    return found
+
+
+def _was_last_try(waiting: Unlogged) -> bool:
+    """Note that a log could not be read; false when there is time for another try."""
+    moment = now()
+    waiting.unreadable_since = waiting.unreadable_since or moment
+    waiting.next_try = moment + RETRY
+    return moment - waiting.unreadable_since >= GIVE_UP
+
+
+def _gap(waiting: Unlogged, pod: str, reason: str) -> LogLine:
+    message = f"The log of pod {pod} could not be read for {human_seconds(GIVE_UP.total_seconds())}: {reason}"
+    log.error("%s", message, extra={"action": "log_lost", "namespace": waiting.namespace, "pod": pod})
+    return LogLine(ts=timestamp(now()), level="error", message=f"[{waiting.row.operation.upper()}] {message}")
+
+
+def _log_line(line: bytes) -> LogLine:
+    """A line of the runner, or of something else in the pod as it is."""
+    text = line.decode(errors="replace")
+    try:
+        fields = json.loads(text)
+        return LogLine(ts=fields["ts"], level=fields["level"], message=fields["message"])
+    except (ValueError, KeyError, TypeError):
+        return LogLine(ts=timestamp(now()), level="info", message=text)
