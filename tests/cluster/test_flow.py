@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 
-from .cluster import JSON
+from .cluster import JSON, eventually
 from .services import DATABASE_PASSWORD, S3_SECRET_KEY
 from .shop import Shop
 
@@ -98,12 +98,12 @@ def test_history_has_each_run_once_with_its_log(shop: Shop) -> None:
 
     lines = "jsonb_array_elements(metadata -> 'execution_logs') AS line"
     prefixes = f"(SELECT string_agg(DISTINCT split_part(line ->> 'message', ' ', 1), ' ') FROM {lines})"
-    rows = shop.history(f"operation, name, job, status, {prefixes}")
-
-    assert rows == [
+    wanted = [
         ["backup", "first", "nightly", "completed", "[BACKUP]"],
         ["restore", "back", "nightly", "completed", "[RESTORE]"],
     ]
+
+    eventually("both rows", lambda: shop.history(f"operation, name, job, status, {prefixes}") == wanted)
 
 
 def test_the_manifests_own_commands_restore_a_backup_without_us(shop: Shop) -> None:

@@ -11,6 +11,7 @@ import pytest
 from dataguardian import settings
 from dataguardian.domain.plan import S3Target
 from dataguardian.history import History
+from dataguardian.history.migrate import migrate
 from dataguardian.kube.client import Kubernetes
 from dataguardian.queue import Queue
 from dataguardian.workers.catalog import Catalog
@@ -18,6 +19,8 @@ from dataguardian.workers.context import Context
 
 from .apiserver import ApiServer
 from .clients import postgres_settings, redis_settings
+from .kubelet import Kubelet, running_kubelet
+from .recording import LOG, Place
 from .runs import Pod
 from .services import PostgresServer, RedisServer, S3Server, Service
 from .shop import big
@@ -37,6 +40,12 @@ def _running(service: ServiceT) -> Iterator[ServiceT]:
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[PostgresServer]:
     """A PostgreSQL server; ``database()`` gives an empty database."""
+    yield from _running(PostgresServer())
+
+
+@pytest.fixture(scope="module")
+def fragile_postgres() -> Iterator[PostgresServer]:
+    """A PostgreSQL server that the tests of one module may stop, freeze and kill; ``start`` it before each."""
     yield from _running(PostgresServer())
 
 
@@ -115,3 +124,24 @@ def valve(postgres_server: PostgresServer) -> Iterator[Valve]:
 def bucket(pod: Pod, s3_server: S3Server) -> S3Target:
     """An empty bucket."""
     return pod.s3(s3_server, s3_server.bucket())
+
+
+@pytest.fixture
+async def node(kube: Kubernetes) -> AsyncIterator[Kubelet]:
+    """A node whose pods have all written the same log."""
+    with running_kubelet() as started:
+        started.logs.update({"backup-first": LOG, "backup-second": LOG})
+        await kube.create("/api/v1/nodes", started.node)
+        yield started
+
+
+@pytest.fixture
+async def place(
+    kube: Kubernetes, queue: Queue, fragile_postgres: PostgresServer, namespace: str, tmp_path: Path
+) -> AsyncIterator[Place]:
+    """A namespace, and a history of its own on a server that the test may stop and freeze."""
+    fragile_postgres.start()
+    found = postgres_settings(fragile_postgres, fragile_postgres.database(), tmp_path)
+    migrate(found, deadline_s=10)
+    async with History(found) as opened:
+        yield Place(kube, queue, opened, fragile_postgres, found.database, namespace)

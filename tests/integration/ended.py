@@ -92,7 +92,10 @@ async def finished_job(kube: Kubernetes, run: JSON, node: str) -> JSON:
     }
     await kube.create(jobs_path(meta["namespace"]), job)
     await _ended_pod(kube, meta["namespace"], name, labels, {**pod_spec, "nodeName": node})
-    done = [{"type": each, "status": "True", "lastTransitionTime": a_moment_ago()} for each in ("SuccessCriteriaMet", "Complete")]
+    done = [
+        {"type": each, "status": "True", "lastTransitionTime": a_moment_ago()}
+        for each in ("SuccessCriteriaMet", "Complete")
+    ]
     status = {"startTime": a_moment_ago(), "completionTime": a_moment_ago(), "succeeded": 1, "conditions": done}
     return await kube.patch(jobs_path(meta["namespace"], name) + "/status", {"status": status})
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import ssl
 import subprocess
 import tempfile
@@ -50,6 +51,11 @@ class Kubelet:
         self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
         threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
 
+    def remove(self) -> None:
+        """End it and forget its key."""
+        self.stop()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
     def stop(self) -> None:
         """Refuse connections."""
         if self._server is not None:
@@ -72,11 +78,11 @@ class Kubelet:
 
 
 @contextmanager
-def running() -> Iterator[Kubelet]:
+def running_kubelet() -> Iterator[Kubelet]:
     """A kubelet that answers."""
     kubelet = Kubelet()
     kubelet.start()
     try:
         yield kubelet
     finally:
-        kubelet.stop()
+        kubelet.remove()

@@ -42,7 +42,13 @@ def test_an_empty_database_gets_the_schema(
 ) -> None:
     migrate(settings, deadline_s=10)
 
-    assert relations(postgres_server, database) == ["alembic_version", "backup_executions"]
+    assert relations(postgres_server, database) == [
+        "alembic_version",
+        "audit_logs",
+        "backup_executions",
+        "backup_jobs",
+        "database_sync_jobs",
+    ]
 
 
 def test_migrating_again_changes_nothing(
@@ -60,6 +66,20 @@ def test_migrating_again_changes_nothing(
     assert postgres_server.rows(database, "SELECT count(*) FROM backup_executions") == [(1,)]
 
 
+def test_a_release_that_knows_fewer_columns_still_writes(
+    postgres_server: PostgresServer, database: str, settings: PostgresSettings
+) -> None:
+    migrate(settings, deadline_s=10)
+
+    postgres_server.sql(
+        database,
+        "INSERT INTO backup_executions (id, operation, namespace, name, trigger, status, queued_at, metadata)"
+        " VALUES (gen_random_uuid(), 'backup', 'shop', 'x', 'manual', 'queued', now(), '{}')",
+    )
+
+    assert postgres_server.rows(database, "SELECT kept_by, observed_at FROM backup_executions") == [(None, None)]
+
+
 def test_migrations_at_once_run_once(
     postgres_server: PostgresServer, database: str, settings: PostgresSettings, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -75,8 +95,8 @@ def test_migrations_at_once_run_once(
             future.result()
 
     steps = [vars(record)["from"] for record in caplog.records if vars(record).get("action") == "schema_ready"]
-    assert sorted(map(str, steps)) == ["0001", "0001", "0001", "None"]
-    assert postgres_server.rows(database, "SELECT version_num FROM alembic_version") == [("0001",)]
+    assert sorted(map(str, steps)) == ["0002", "0002", "0002", "None"]
+    assert postgres_server.rows(database, "SELECT version_num FROM alembic_version") == [("0002",)]
 
 
 def test_a_migration_that_fails_half_way_leaves_nothing(

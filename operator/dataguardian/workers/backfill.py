@@ -29,9 +29,9 @@ class Backfill:
 
     async def step(self) -> None:
         """A step of the worker ``backfill``: nothing is written where nothing differs. Raises HistoryUnavailable."""
+        await self._context.history.check()  # also when nothing is due: an outage is noticed whatever goes on
         if not self._comparison.is_due():
             return
-        await self._context.history.check()
         with self._comparison.made():
             # Before the objects are listed: who has a row by then, and is not in the list, is gone.
             async with self._context.history.connection() as connection:

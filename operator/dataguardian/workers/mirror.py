@@ -32,7 +32,7 @@ class Mirror:
         self._context = context
         self._comparison = Comparison(context.history)
         self._table: dict[str, JobRow] = {}  # what the table has, by UID
-        self._shown: dict[str, str] = {}  # the version of each job that the table shows, by UID
+        self._shown: dict[str, str | None] = {}  # the version of each known job that the table shows, by UID
 
     async def step(self) -> None:
         """A step of the worker ``mirror``. Raises HistoryUnavailable."""
@@ -50,7 +50,7 @@ class Mirror:
         async with self._context.history.connection() as connection:
             self._table = {row.uid: row for row in await backup_jobs.present(connection)}
         known = {job.metadata.uid for job in self._context.catalog.all(BACKUP_JOB)}
-        self._shown = dict.fromkeys(known, "")
+        self._shown = dict.fromkeys(known)
         if strangers := self._table.keys() - known:
             # At the start not all jobs may have been seen yet.
             await self._mark_deleted(list(strangers - await self._present()))

@@ -7,6 +7,7 @@ Nothing here waits for Postgres: ``rows`` and ``run_logs`` write what is left fo
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -18,7 +19,7 @@ from ..domain.outcome import outcome
 from ..domain.report import Report
 from ..domain.summary import job_summary
 from ..errors import Cancelled
-from ..history import AuditRow
+from ..history import AuditRow, LogLine
 from ..history.executions import RUN_DELETED
 from ..kube.client import JSON
 from ..kube.events import post_end
@@ -44,7 +45,7 @@ def observe(context: Context, job: JSON) -> None:
         context.unrecorded[uid] = job
 
 
-def forget(context: Context, job: JSON) -> None:
+def unobserve(context: Context, job: JSON) -> None:
     """Note that a Kubernetes Job is gone, and its log with it."""
     context.unrecorded.pop(job["metadata"]["uid"], None)
     context.unlogged.pop(job["metadata"]["uid"], None)
@@ -115,9 +116,12 @@ async def end(
     return run
 
 
-def record_state(context: Context, run_kind: RunKind, run: Run) -> None:
-    """Have the row of a run brought to what its object says; also after its end, when its copies have changed."""
-    row = rows.row_of(run_kind, run, observed_at=now())
+def record_state(context: Context, run_kind: RunKind, run: Run, lines: Sequence[LogLine] = ()) -> None:
+    """Have the row of a run brought to what its object says; also after its end, when its copies have changed.
+
+    ``lines`` is its log, from who has read it before its pod went.
+    """
+    row = rows.row_of(run_kind, run, observed_at=now(), logs=lines)
     if row is not None:
         rows.keep(context, row)
 

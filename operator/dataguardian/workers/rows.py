@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -67,8 +68,10 @@ def _of_backup(run: BackupExecution) -> dict[str, Any]:
 def keep(context: Context, row: ExecutionRow) -> None:
     """Have the row written soon. One of an earlier state than what waits already says nothing new."""
     waiting = context.unwritten.get(row.id)
-    if waiting is None or not may_become(row.status, waiting.status):
+    if waiting is None:
         context.unwritten[row.id] = row
+    elif not may_become(row.status, waiting.status):
+        context.unwritten[row.id] = row if row.logs else replace(row, logs=waiting.logs)
 
 
 async def write_waiting(context: Context) -> None:

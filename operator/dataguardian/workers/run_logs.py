@@ -81,7 +81,7 @@ async def _read(context: Context, waiting: Unlogged) -> list[LogLine] | None:
         path = pods_path(waiting.namespace, pod) + "/log"
         try:
             async for line in context.kube.lines(path, {"tailLines": LINES}, silence_s=SILENCE_S):
-                found.append(_log_line(line))
+                found.append(as_line(line))
         except Unavailable as error:
             if not _was_last_try(waiting):
                 return None
@@ -107,7 +107,7 @@ def _gap(waiting: Unlogged, pod: str, reason: str) -> LogLine:
     return LogLine(ts=timestamp(now()), level="error", message=f"[{waiting.row.operation.upper()}] {message}")
 
 
-def _log_line(line: bytes) -> LogLine:
+def as_line(line: bytes) -> LogLine:
     """A line of the runner, or of something else in the pod as it is."""
     text = line.decode(errors="replace")
     try:

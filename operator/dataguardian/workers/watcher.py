@@ -34,7 +34,7 @@ async def watch_jobs(context: Context) -> None:
 
     async def seen(change: str, job: JSON) -> None:
         if change == "DELETED":
-            recorder.forget(context, job)
+            recorder.unobserve(context, job)
         elif finished(job):
             recorder.observe(context, job)
             if job["metadata"]["labels"][OPERATION] == "probe":
