@@ -99,7 +99,10 @@ class ApiServer(Service):
     def answers(self) -> bool:
         if not self.certificate.exists():
             return False
-        trust = ssl.create_default_context(cafile=self.certificate)
+        try:
+            trust = ssl.create_default_context(cafile=self.certificate)
+        except ssl.SSLError:  # the file is there, and not written yet
+            return False
         return _is_ready(HTTPSConnection(self.host, self.port, timeout=2, context=trust))
 
     def kubectl(self, *arguments: str, stdin: str = "") -> str:

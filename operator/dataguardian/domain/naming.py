@@ -11,6 +11,8 @@ OPERATION = "dataguardian.io/operation"
 OWNER_UID = "dataguardian.io/owner-uid"
 OWNER_NAME = "dataguardian.io/owner-name"
 DATASOURCE = "dataguardian.io/datasource"
+GENERATION = "dataguardian.io/generation"  # of the owner, when its Kubernetes Job was made
+INDEX_REQUESTED = "dataguardian.io/index-requested"  # of a StorageLocation: any new value asks for a listing
 CONTAINER = "runner"  # of a run's pod
 
 RunOperation = Literal["backup", "restore"]  # of run objects

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from ..errors import (
@@ -25,6 +26,12 @@ JSON = dict[str, Any]
 def finished(job: JSON) -> bool:
     """Whether the Kubernetes Job has ended, either way."""
     return _condition(job, "Complete") is not None or _condition(job, "Failed") is not None
+
+
+def finished_at(job: JSON) -> datetime | None:
+    """When the Kubernetes Job ended, the same however often it is asked; None when it has not."""
+    end = _condition(job, "Complete") or _condition(job, "Failed")
+    return datetime.fromisoformat(end["lastTransitionTime"]) if end else None
 
 
 def outcome(job: JSON, pods: Sequence[JSON], *, step: str) -> Report:

@@ -15,6 +15,7 @@ from ..settings import RunnerSettings
 
 JSON = dict[str, Any]
 USER = 65532
+PLAN = "DATAGUARDIAN_PLAN"  # the variable
 # Errors that another try cannot cure end the Kubernetes Job at once.
 FINAL_STATUSES = sorted(
     {error.exit_status for error in every_error() if not error.retryable and error.exit_status < 128}
@@ -90,6 +91,13 @@ def job_manifest(
     }
 
 
+def planned(job: JSON) -> str:
+    """The plan that a Kubernetes Job of ours was made with, as JSON."""
+    containers = job["spec"]["template"]["spec"]["containers"]
+    container = next(each for each in containers if each["name"] == CONTAINER)
+    return next(str(variable["value"]) for variable in container["env"] if variable["name"] == PLAN)
+
+
 def _failure_rules(operation: Operation) -> list[JSON]:
     # A restore may have committed before its pod was evicted: a second one would undo what was written since.
     evicted = "FailJob" if operation == "restore" else "Ignore"
@@ -137,7 +145,7 @@ def _container(operation: Operation, run: Run, settings: RunnerSettings, templat
         "imagePullPolicy": settings.image_pull_policy,
         "args": ["run", operation],
         "env": [
-            {"name": "DATAGUARDIAN_PLAN", "value": plans.encode(run.plan)},
+            {"name": PLAN, "value": plans.encode(run.plan)},
             {"name": "HOME", "value": plans.WORK_DIR},
         ],
         "resources": template.resources or DEFAULT_RESOURCES,

@@ -12,6 +12,7 @@ from ..queue import Queue
 from ..resources.backup import BackupExecution
 from ..settings import RunnerSettings
 from .catalog import Catalog
+from .pauses import Pauses
 
 
 def now() -> datetime:
@@ -52,3 +53,8 @@ class Context:
     unsummarized: dict[str, BackupExecution] = field(default_factory=dict)
     # Pods of runs, by the UID of their run object.
     pods: dict[str, JSON] = field(default_factory=dict)
+    # Kubernetes Jobs that are done for an object that exists, by namespace and name, and their pods by the Job's UID.
+    side_jobs: dict[tuple[str, str], JSON] = field(default_factory=dict)
+    side_pods: dict[str, JSON] = field(default_factory=dict)
+    # What is left alone for a while because it failed.
+    pauses: Pauses = field(default_factory=Pauses)

@@ -5,73 +5,46 @@ So the operator itself needs no right to read Secrets, and a check passes throug
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
-from functools import partial
+from datetime import UTC, datetime
 from typing import Any
 
-from ..domain import report as reports
 from ..domain.health import datasource_status, is_due, location_status
-from ..domain.naming import OWNER_NAME, OWNER_UID
-from ..domain.outcome import outcome, waiting_reason
+from ..domain.naming import GENERATION
 from ..domain.planning import Run, datasource_probe, storage_probe
-from ..domain.report import Report
-from ..errors import NotStarted
-from ..kube.client import JSON, ApiRefused, Conflict, jobs_path
-from ..kube.jobs import Limits, job_manifest
+from ..kube.jobs import Limits
 from ..kube.status import change_status
 from ..resources import datasource, storage_location
-from ..resources.backup import RunTemplate
 from ..resources.common import Kind, Resource
+from . import side_jobs
 from .context import Context, now
-from .loop import attempt
+from .side_jobs import Ended, SideJob, SideOperation
 
-TICK_S = 5.0
-LIMITS = Limits(active_deadline_seconds=90, backoff_limit=0, ttl_seconds=300)
-START_DEADLINE = timedelta(seconds=30)  # for the pod of a check
-GENERATION = "dataguardian.io/generation"
+TICK_S = 2.0
 CHECKED: tuple[Kind[Any], ...] = (datasource.KIND, storage_location.KIND)
+NEVER = datetime.min.replace(tzinfo=UTC)
 
 
 async def check_all(context: Context) -> None:
-    """Start each check that is due; a step of the worker ``health``."""
-    for kind in CHECKED:
-        for checked in context.catalog.all(kind):
-            if is_due(checked, now=now()):
-                await attempt("health", partial(_start, context, kind, checked))
+    """Write what ended checks say, and start those that are due; a step of the worker ``health``."""
+    await side_jobs.settle(context, CHECK)
+    due = [
+        (checked.status.last_checked_time or NEVER, kind, checked)
+        for kind in CHECKED
+        for checked in context.catalog.all(kind)
+        if is_due(checked, now=now())
+    ]
+    longest_first = sorted(due, key=lambda each: each[0])
+    await side_jobs.start_all(context, CHECK, (_check(kind, checked) for _, kind, checked in longest_first))
 
 
-async def _start(context: Context, kind: Kind[Any], checked: Resource[Any, Any]) -> None:
-    body = job_manifest(
+def _check(kind: Kind[Any], checked: Resource[Any, Any]) -> SideJob:
+    return SideJob(
         name=f"check-{kind.short_name}-{checked.metadata.uid}",
-        operation="probe",
-        owner=checked,
         kind=kind,
+        owner=checked,
         run=_probe(checked),
-        limits=LIMITS,
-        settings=context.runner,
-        template=RunTemplate(),
+        notes={GENERATION: str(checked.metadata.generation)},
     )
-    generation = checked.metadata.generation
-    body["metadata"]["annotations"][GENERATION] = str(generation)
-    path = jobs_path(checked.metadata.namespace)
-    try:
-        await context.kube.create(path, body)
-    except Conflict:
-        # The check before is still under way; its pod may never start.
-        if reason := _held_up(context.pods.get(checked.metadata.uid)):
-            error = NotStarted(f"The pod of the check could not start. {reason}", remedy="Cure what Kubernetes says.")
-            await _write(context, kind, checked, reports.failed(error, "connect"), generation)
-            await context.kube.delete(f"{path}/{body['metadata']['name']}")
-    except ApiRefused as refusal:
-        await _write(context, kind, checked, reports.failed(refusal, "connect"), generation)
-
-
-def _held_up(pod: JSON | None) -> str | None:
-    """Why the pod of a check does not start, once it had time to."""
-    if pod is None or pod["status"].get("phase") != "Pending":
-        return None
-    age = now() - datetime.fromisoformat(pod["metadata"]["creationTimestamp"])
-    return waiting_reason(pod) if age > START_DEADLINE else None
 
 
 def _probe(checked: Resource[Any, Any]) -> Run:
@@ -82,25 +55,24 @@ def _probe(checked: Resource[Any, Any]) -> Run:
     raise TypeError(f"{type(checked).__name__} has no check")
 
 
-async def ended(context: Context, job: JSON) -> None:
-    """Write what a finished check says, and remove it so that the next one can start."""
-    meta = job["metadata"]
-    namespace = meta["namespace"]
-    kind = next(kind for kind in CHECKED if kind.name == meta["ownerReferences"][0]["kind"])
-    pods = await context.kube.pods_of(namespace, meta["name"])
-    report = outcome(job, pods, step="connect")
-    generation = int(meta["annotations"][GENERATION])
-    checked = await context.catalog.read(kind, namespace, meta["annotations"][OWNER_NAME])
-    if checked is not None and checked.metadata.uid == meta["labels"][OWNER_UID]:
-        await _write(context, kind, checked, report, generation)
-    await context.kube.delete(jobs_path(namespace, meta["name"]))
-
-
-async def _write(
-    context: Context, kind: Kind[Any], checked: Resource[Any, Any], report: Report, generation: int
-) -> None:
+async def _ended(context: Context, end: Ended) -> None:
+    kind = next(kind for kind in CHECKED if kind.name == end.kind)
+    checked = await context.catalog.read(kind, end.namespace, end.name)
+    if checked is None or checked.metadata.uid != end.uid:
+        return
     judge: Any = datasource_status if kind is datasource.KIND else location_status
+    generation = int(end.notes[GENERATION])
     changed = await change_status(
-        context.kube, kind, checked, lambda current: judge(current, report, generation=generation, now=now())
+        context.kube, kind, checked, lambda current: judge(current, end.report, generation=generation, now=now())
     )
     context.catalog.put(kind, changed)
+
+
+CHECK = SideOperation(
+    worker="health",
+    operation="probe",
+    owners=CHECKED,
+    limits=Limits(active_deadline_seconds=90, backoff_limit=0, ttl_seconds=300),
+    at_once=100,
+    ended=_ended,
+)

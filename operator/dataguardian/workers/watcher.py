@@ -1,4 +1,4 @@
-"""The Kubernetes Jobs and pods of runs as they change: ends go to the recorder, progress to the status."""
+"""Our Kubernetes Jobs and pods as they change: ends go to the recorder, progress to the status, the rest is noted."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ..kube.status import change_status
 from ..kube.watch import follow
 from ..resources.common import Resource
 from ..resources.execution import RunStatus
-from . import health, recorder
+from . import recorder, side_jobs
 from .context import Context, now
 from .loop import attempt
 from .operations import RUN_KINDS
@@ -27,18 +27,19 @@ log = logging.getLogger(__name__)
 
 PROGRESS_EVERY_S = 5.0
 LOG_SILENCE_S = 120.0
+JOB_UID = "batch.kubernetes.io/controller-uid"  # label of every pod of a Kubernetes Job
 
 
 async def watch_jobs(context: Context) -> None:
     """Follow all Kubernetes Jobs of ours; never returns."""
 
     async def seen(change: str, job: JSON) -> None:
-        if change == "DELETED":
+        if job["metadata"]["labels"][OPERATION] not in RUN_KINDS:
+            side_jobs.observe(context, change, job)
+        elif change == "DELETED":
             recorder.unobserve(context, job)
         elif finished(job):
             recorder.observe(context, job)
-            if job["metadata"]["labels"][OPERATION] == "probe":
-                await attempt("health", partial(health.ended, context, job))
 
     await follow(context.kube, jobs_path(), label_selector=SELECTOR, seen=seen)
 
@@ -50,11 +51,12 @@ async def watch_pods(context: Context) -> None:
     async def seen(change: str, pod: JSON) -> None:
         labels = pod["metadata"]["labels"]
         uid = pod["metadata"]["uid"]
+        is_run = labels[OPERATION] in RUN_KINDS
+        pods, key = (context.pods, labels[OWNER_UID]) if is_run else (context.side_pods, labels.get(JOB_UID, uid))
         if change == "DELETED":
-            context.pods.pop(labels[OWNER_UID], None)
+            pods.pop(key, None)
             return
-        context.pods[labels[OWNER_UID]] = {"metadata": pod["metadata"], "status": pod["status"]}
-        is_run = labels.get(OPERATION) in RUN_KINDS
+        pods[key] = {"metadata": pod["metadata"], "status": pod["status"]}
         if is_run and pod["status"].get("phase") == "Running" and uid not in followers:
             followers[uid] = asyncio.create_task(_follow_log(context, pod))
             followers[uid].add_done_callback(lambda _: followers.pop(uid, None))
