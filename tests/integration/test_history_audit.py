@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import pytest
 
 from dataguardian.history import AuditRow, HistoryUnavailable
-from dataguardian.workers import recorder, rows
+from dataguardian.workers import rows
 
 from .recording import Place
 
@@ -44,8 +44,8 @@ async def test_a_deed_told_while_history_is_away_is_written_once_it_is_back(
 ) -> None:
     context = place.operator().context
     place.server.stop()
-    recorder.audit(context, ROW)
-    recorder.audit(context, ROW)
+    rows.audit(context, ROW)
+    rows.audit(context, ROW)
     with pytest.raises(HistoryUnavailable):
         await rows.write_waiting(context)
 

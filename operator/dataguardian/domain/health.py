@@ -25,6 +25,11 @@ def is_due(checked: Datasource | StorageLocation, *, now: datetime) -> bool:
     return now - status.last_checked_time >= interval
 
 
+def is_usable(location: StorageLocation) -> bool:
+    """Whether the location answers, so that its backups can be read; one without room does."""
+    return location.status.phase in ("Available", "Full")
+
+
 def datasource_status(checked: Datasource, report: Report, *, generation: int, now: datetime) -> DatasourceStatus:
     """The status after a check of this generation."""
     failure = report.failure

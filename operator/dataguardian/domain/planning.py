@@ -9,20 +9,25 @@ from ..resources.backup import BackupExecution, BackupJob
 from ..resources.datasource import Datasource
 from ..resources.restore import RestoreRequest
 from ..resources.storage_location import S3, StorageLocation
-from .naming import backup_folder
+from .naming import backup_folder, job_folder
 from .plan import (
     SECRETS_DIR,
     VOLUMES_DIR,
     BackupPlan,
+    CleanupPlan,
+    CopyPlan,
     DatasourceProbe,
     Endpoint,
     FilesystemTarget,
+    IndexPlan,
     Plan,
     RestorePlan,
+    RetentionPolicy,
     S3Target,
     StorageProbe,
     Target,
 )
+from .policies import retention_policy
 
 
 @dataclass(frozen=True)
@@ -62,10 +67,14 @@ def backup_run(
     job: BackupJob,
     datasource: Datasource,
     locations: Sequence[StorageLocation],
+    kept: Sequence[StorageLocation] = (),
 ) -> Run:
-    """The run of one backup. Its folder carries the execution's creation time, so that a retried pod finds it again."""
+    """The run of one backup. Its folder carries the execution's creation time, so that a retried pod finds it again.
+
+    ``kept`` are further locations that have backups of the job, for retention.
+    """
     source, secrets = _endpoint(datasource)
-    targets, target_secrets, volumes = _targets(locations, read_only=False)
+    targets, target_secrets, volumes = _targets([*locations, *kept], read_only=False)
     meta, spec = execution.metadata, job.spec
     plan = BackupPlan(
         execution_id=meta.uid,
@@ -75,7 +84,10 @@ def backup_run(
         job_uid=job.metadata.uid,
         folder=backup_folder(meta.namespace, job.metadata.name, job.metadata.uid, meta.uid, meta.creation_timestamp),
         source=source,
-        targets=targets,
+        targets=targets[: len(locations)],
+        kept_locations=targets[len(locations) :],
+        read_only=[location.metadata.name for location in kept if _is_read_only(location)],
+        retention=retention_policy(job),
         codec=spec.compression.codec,
         level=spec.compression.level,
         verification=spec.verification,
@@ -100,7 +112,7 @@ def restore_run(
         execution_id=request.metadata.uid,
         execution_name=request.metadata.name,
         namespace=request.metadata.namespace,
-        backup_execution_id=backup.metadata.uid,
+        backup_execution_id=backup.execution_id,
         source=targets[0],
         manifest_key=manifest_key,
         target=endpoint,
@@ -117,9 +129,50 @@ def datasource_probe(datasource: Datasource) -> Run:
 
 def storage_probe(location: StorageLocation) -> Run:
     """The check of a storage location."""
-    read_only = location.spec.access_mode == "ReadOnly"
-    targets, secrets, volumes = _targets([location], read_only=read_only)
-    return Run(StorageProbe(target=targets[0], read_only=read_only), secrets, volumes)
+    targets, secrets, volumes = _targets([location], read_only=False)
+    return Run(StorageProbe(target=targets[0], read_only=_is_read_only(location)), secrets, volumes)
+
+
+def index_run(locations: Sequence[StorageLocation], folder: str) -> Run:
+    """The listing of the backups in a folder of each location."""
+    targets, secrets, volumes = _targets(locations, read_only=True)
+    return Run(IndexPlan(folder=folder, targets=targets), secrets, volumes)
+
+
+def cleanup_run(job: BackupJob, policy: RetentionPolicy, locations: Sequence[StorageLocation]) -> Run:
+    """The judgement of all backups of a job, in all its locations."""
+    targets, secrets, volumes = _targets(locations, read_only=False)
+    meta = job.metadata
+    plan = CleanupPlan(
+        folder=job_folder(meta.namespace, meta.name, meta.uid),
+        policy=policy,
+        targets=targets,
+        read_only=[location.metadata.name for location in locations if _is_read_only(location)],
+    )
+    return Run(plan, secrets, volumes)
+
+
+def copy_run(
+    execution_id: str,
+    manifest_key: str,
+    job: BackupJob,
+    sources: Sequence[StorageLocation],
+    targets: Sequence[StorageLocation],
+) -> Run:
+    """The copying of one backup from the first source that has it whole to all targets."""
+    all_targets, secrets, volumes = _targets([*sources, *targets], read_only=False)
+    plan = CopyPlan(
+        backup_execution_id=execution_id,
+        manifest_key=manifest_key,
+        sources=all_targets[: len(sources)],
+        targets=all_targets[len(sources) :],
+        verification=job.spec.verification,
+    )
+    return Run(plan, secrets, volumes)
+
+
+def _is_read_only(location: StorageLocation) -> bool:
+    return location.spec.access_mode == "ReadOnly"
 
 
 def _endpoint(datasource: Datasource) -> tuple[Endpoint, tuple[SecretFile, ...]]:
@@ -162,7 +215,7 @@ def _targets(
             root = f"{VOLUMES_DIR}/storage-{index}"
             filesystem = location.spec.filesystem
             targets.append(FilesystemTarget(location=location.metadata.name, root=root, prefix=filesystem.path))
-            volumes.append(Volume(filesystem.claim_name, root, read_only))
+            volumes.append(Volume(filesystem.claim_name, root, read_only or _is_read_only(location)))
     return targets, tuple(secrets), tuple(volumes)
 
 

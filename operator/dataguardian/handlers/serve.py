@@ -14,7 +14,22 @@ from .. import settings
 from ..history import History
 from ..kube.client import Kubernetes, connect
 from ..queue import Queue
-from ..workers import backfill, dispatcher, health, mirror, recorder, rows, run_logs, watcher
+from ..workers import (
+    backfill,
+    cleanup,
+    dispatcher,
+    entries,
+    heal,
+    health,
+    history_limits,
+    index,
+    lost_results,
+    mirror,
+    recorder,
+    rows,
+    run_logs,
+    watcher,
+)
 from ..workers.catalog import Catalog
 from ..workers.context import Context
 from ..workers.loop import forever
@@ -68,6 +83,12 @@ def _workers(context: Context, scheduler: Scheduler) -> list[Coroutine[Any, Any,
         forever("mirror", mirror.Mirror(context).step, every_s=mirror.WRITE_EVERY_S),
         forever("backfill", backfill.Backfill(context).step, every_s=backfill.TICK_S),
         forever("health", partial(health.check_all, context), every_s=health.TICK_S),
+        forever("lost-results", partial(lost_results.settle_all, context), every_s=lost_results.TICK_S),
+        forever("catalogue", context.catalog.entries.refresh, every_s=entries.TICK_S),
+        forever("index", partial(index.index_all, context), every_s=index.TICK_S),
+        forever("cleanup", partial(cleanup.clean_all, context), every_s=cleanup.TICK_S),
+        forever("heal", partial(heal.heal_all, context), every_s=heal.TICK_S),
+        forever("history-limits", partial(history_limits.limit_all, context), every_s=history_limits.TICK_S),
         *(dispatcher.work(context, run_kind) for run_kind in RUN_KINDS.values()),
     ]
 

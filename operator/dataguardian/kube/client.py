@@ -16,7 +16,7 @@ import aiohttp
 from kubernetes.aio import client, config
 
 from ..errors import ConfigInvalid, PermissionRefused, Unavailable
-from ..resources.common import GROUP, VERSION, Kind
+from ..resources.common import GROUP, VERSION, Kind, ObjectMeta
 
 JSON = dict[str, Any]
 CALL_TIMEOUT_S = 30.0
@@ -105,10 +105,16 @@ class Kubernetes:
         """Merge fields into an object; a ``metadata.resourceVersion`` in it makes the change conditional."""
         return await self._call("PATCH", path, body=body, content_type=MERGE_PATCH)
 
-    async def delete(self, path: str) -> None:
-        """Delete an object and what it owns; an absent one is no error."""
+    async def delete(self, path: str, *, as_seen: ObjectMeta | None = None) -> None:
+        """Delete an object and what it owns; an absent one is no error.
+
+        With ``as_seen``, only the object that has this metadata: Conflict when it has changed since, or is another one.
+        """
+        body: JSON = {"propagationPolicy": "Background"}
+        if as_seen is not None:
+            body["preconditions"] = {"uid": as_seen.uid, "resourceVersion": as_seen.resource_version}
         try:
-            await self._call("DELETE", path, body={"propagationPolicy": "Background"})
+            await self._call("DELETE", path, body=body)
         except Absent:
             return
 

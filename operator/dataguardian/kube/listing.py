@@ -23,16 +23,18 @@ class _Page(msgspec.Struct, Generic[Shape]):
 
 
 async def pages(
-    kube: Kubernetes, kind: Kind[Any], shape: type[Shape], *, silence_s: float
+    kube: Kubernetes, kind: Kind[Any], shape: type[Shape], *, silence_s: float, namespace: str | None = None
 ) -> AsyncIterator[list[Shape]]:
-    """The objects in all namespaces, PAGE at a time: of each only the fields that ``shape`` names.
+    """The objects of a namespace, or of all, PAGE at a time: of each only the fields that ``shape`` names.
 
     Raises KubernetesUnavailable, also when nothing comes for ``silence_s``; ApiRefused; Absent without the CRD;
     Expired when the pages were taken so slowly that the server forgot the list.
     """
     query = {"limit": PAGE, "continue": ""}
     while True:
-        answer = b"".join([line async for line in kube.lines(objects_path(kind), query, silence_s=silence_s)])
+        answer = b"".join(
+            [line async for line in kube.lines(objects_path(kind, namespace), query, silence_s=silence_s)]
+        )
         page = msgspec.json.decode(answer, type=_Page[shape])  # type: ignore[valid-type]  # made at run time
         yield page.items
         if not page.metadata.continue_:

@@ -18,7 +18,7 @@ OPERATOR_RULES: tuple[Mapping[str, Any], ...] = (
         "verbs": ["get", "list", "watch"],
     },
     {"apiGroups": [GROUP], "resources": [f"{kind.plural}/status" for kind in KINDS], "verbs": ["patch"]},
-    {"apiGroups": [GROUP], "resources": ["backupexecutions"], "verbs": ["create"]},
+    {"apiGroups": [GROUP], "resources": ["backupexecutions"], "verbs": ["create", "delete"]},
     {
         "apiGroups": ["batch"],
         "resources": ["jobs"],

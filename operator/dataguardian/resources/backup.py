@@ -26,6 +26,7 @@ from .execution import RUN_NAME_MAX, Cancel, Checksum, Phase, RunStatus, Storage
 from .schedule import ScheduleSpec, ScheduleStatus
 
 Codec = Literal["zstd", "gzip", "none"]
+CopyState = Literal["Stored", "Failed", "Missing", "Removed"]
 Trigger = Literal["Schedule", "Manual", "Retry", "Import"]
 # What pg_dump reads as a pattern: names with wildcards, schema and table parted by a dot.
 RelationPattern = Annotated[str, Field(min_length=1, max_length=255, pattern=r"^[^\x00-\x1f\x7f-][^\x00-\x1f\x7f]*$")]
@@ -265,7 +266,7 @@ class Copy(Model):
 
     location: ObjectName = Field(description="StorageLocation.")
     key: StorageKey = Field(description="Key of the manifest inside the location.")
-    state: Literal["Stored", "Failed", "Missing", "Removed"] = Field(
+    state: CopyState = Field(
         description="Stored; Failed (never written); Missing (its objects are gone); Removed (by retention)."
     )
     reason: Text | None = Field(default=None, description="Why it is not stored.")
@@ -291,6 +292,16 @@ class BackupExecutionStatus(RunStatus):
 
 class BackupExecution(Resource[BackupExecutionSpec, BackupExecutionStatus]):
     """One backup run and, once completed, the entry of the backup in the catalogue."""
+
+    @property
+    def execution_id(self) -> str:
+        """The id of the execution: an imported backup has that of its manifest, every other one its object's UID."""
+        return self.status.execution_id or self.metadata.uid
+
+    @property
+    def is_import(self) -> bool:
+        """Whether the object is the entry of a backup that was found, and no run."""
+        return self.spec.trigger == "Import"
 
 
 BACKUP_JOB = Kind(

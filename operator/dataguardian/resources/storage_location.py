@@ -16,6 +16,7 @@ from .common import (
     SecretKey,
     SecretKeyReference,
     Status,
+    Text,
     Timestamp,
     condition_column,
     rule,
@@ -70,7 +71,9 @@ class StorageIndex(Model):
     """How the stored backups are found."""
 
     interval_seconds: Annotated[int, Field(ge=300, le=604800)] = Field(
-        default=21600, description="Seconds between two listings of the stored backups."
+        default=21600,
+        description="Seconds between two listings of the stored backups. Any new value of the annotation "
+        "dataguardian.io/index-requested asks for one at once.",
     )
 
 
@@ -102,6 +105,9 @@ class StorageLocationStatus(Status):
     )
     last_checked_time: Timestamp | None = Field(default=None, description="When the last check ended.")
     last_indexed_time: Timestamp | None = Field(default=None, description="When the stored backups were last listed.")
+    last_index_request: Text | None = Field(
+        default=None, description="Value of the annotation dataguardian.io/index-requested that was answered last."
+    )
     backups: int | None = Field(default=None, ge=0, description="Backups of this namespace found by the last listing.")
     stored_bytes: int | None = Field(default=None, ge=0, description="Bytes of these backups.")
 

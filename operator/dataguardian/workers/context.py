@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from ..domain.told import ManifestFound
 from ..history import AuditRow, ExecutionRow, History
 from ..kube.client import JSON, Kubernetes
 from ..queue import Queue
@@ -30,6 +31,17 @@ class Unlogged:
     row: ExecutionRow
     unreadable_since: datetime | None = None
     next_try: datetime | None = None
+
+
+@dataclass(kw_only=True)
+class Search:
+    """A backup that is looked for in the store, because its runner could not tell how it ended."""
+
+    since: datetime
+    asked: Sequence[str] = ()  # locations
+    needed: int = 1  # copies, for the backup to be one
+    answer: Sequence[ManifestFound] | None = None  # its copies, once the store could be asked
+    obstacle: str = "No answer came in time."  # why it could not
 
 
 @dataclass(kw_only=True)
@@ -58,3 +70,7 @@ class Context:
     side_pods: dict[str, JSON] = field(default_factory=dict)
     # What is left alone for a while because it failed.
     pauses: Pauses = field(default_factory=Pauses)
+    # Locations where removals wait, by the UID of the BackupJob; see ``policies.caught_up``.
+    away: dict[str, dict[str, bool]] = field(default_factory=dict)
+    # Backups whose result was lost with their pod and is looked for, by execution.
+    searches: dict[str, Search] = field(default_factory=dict)

@@ -17,11 +17,13 @@ from ..domain import status as moves
 from ..domain.naming import OWNER_UID, kubernetes_job_name
 from ..domain.outcome import finished, last_try, waiting_reason
 from ..domain.readiness import Obstacle
+from ..domain.report import Report
 from ..errors import DataGuardianError, NotFound, NotStarted, RunnerLost, SpecInvalid
 from ..kube.client import JSON, Absent, ApiRefused, Conflict, jobs_path
 from ..kube.jobs import job_manifest
 from ..kube.status import change_status
 from ..queue import Entry, QueueUnavailable
+from ..resources.backup import BackupExecution
 from ..resources.common import Resource
 from . import recorder
 from .context import Context, now
@@ -43,7 +45,9 @@ Run = Resource[Any, Any]
 
 
 async def accept(context: Context, run_kind: RunKind, run: Run) -> None:
-    """Queued, from nothing: status, row, queue entry."""
+    """Queued, from nothing: status, row, queue entry. An import is no run."""
+    if isinstance(run, BackupExecution) and run.is_import:
+        return
     meta = run.metadata
     run = await change_status(
         context.kube,
@@ -191,7 +195,9 @@ async def _check_running(context: Context, run_kind: RunKind, run: Run) -> None:
         try:
             job = await context.kube.get(path)
         except Absent:
-            await _end(context, run_kind, run, RunnerLost("The Kubernetes Job of the run is gone.", remedy=CURE))
+            lost = reports.failed(RunnerLost("The Kubernetes Job of the run is gone.", remedy=CURE), _step(run))
+            if report := await recorder.found_again(context, run, lost):
+                await _end_with(context, run_kind, run, report)
             return
         if finished(job):
             return  # the recorder's
@@ -223,9 +229,17 @@ def _not_started(pod: JSON | None) -> str | None:
 
 async def _end(context: Context, run_kind: RunKind, run: Run, error: DataGuardianError) -> None:
     """Failed before, or without, a word of the runner."""
-    step = run.status.progress.step if run.status.progress else "connect"
-    run = await recorder.end(context, run_kind, run, reports.failed(error, step), ended_at=now())
+    await _end_with(context, run_kind, run, reports.failed(error, _step(run)))
+
+
+async def _end_with(context: Context, run_kind: RunKind, run: Run, report: Report) -> None:
+    run = await recorder.end(context, run_kind, run, report, ended_at=now())
     recorder.record_state(context, run_kind, run)
+
+
+def _step(run: Run) -> str:
+    """The last step that is known."""
+    return run.status.progress.step if run.status.progress else "connect"
 
 
 def _fields(run_kind: RunKind, run: Run) -> dict[str, str]:

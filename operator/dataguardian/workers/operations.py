@@ -6,15 +6,17 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ..domain.health import is_usable
 from ..domain.naming import RunOperation
 from ..domain.planning import Run, backup_run, restore_run
 from ..domain.readiness import Obstacle, datasource_missing, location_missing, missing_references
 from ..errors import NotFound, SpecInvalid
 from ..kube.jobs import Limits
 from ..resources import backup, datasource, restore, storage_location
-from ..resources.backup import BackupExecution, Copy, RunTemplate
+from ..resources.backup import BackupExecution, BackupJob, Copy, RunTemplate
 from ..resources.common import Kind, Resource
 from ..resources.restore import RestoreRequest
+from ..resources.storage_location import StorageLocation
 from .catalog import Catalog
 
 
@@ -65,12 +67,21 @@ async def prepare_backup(catalog: Catalog, execution: BackupExecution) -> Prepar
     missing = missing_references(job, source, locations)
     if missing or source is None:
         raise NotYet(missing or datasource_missing(job.spec.datasource_ref.name))
+    there = [location for location in locations.values() if location]
     return Prepared(
-        run=backup_run(execution, job, source, [location for location in locations.values() if location]),
+        run=backup_run(execution, job, source, there, _kept(catalog, job)),
         limits=Limits(active_deadline_seconds=job.spec.active_deadline_seconds, backoff_limit=job.spec.backoff_limit),
         template=job.spec.run_template,
         chosen={"datasource": source.metadata.name},
     )
+
+
+def _kept(catalog: Catalog, job: BackupJob) -> list[StorageLocation]:
+    """The locations that have backups of the job, and take none from it any more."""
+    namespace, written = job.metadata.namespace, {location.name for location in job.spec.storage.locations}
+    names = sorted(catalog.entries.locations(namespace, job.metadata.name) - written)
+    found = (catalog.known(storage_location.KIND, namespace, name) for name in names)
+    return [location for location in found if location and is_usable(location)]
 
 
 async def prepare_restore(catalog: Catalog, request: RestoreRequest) -> Prepared:

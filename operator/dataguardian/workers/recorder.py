@@ -15,11 +15,11 @@ from typing import Any
 from ..domain import report as reports
 from ..domain import status as moves
 from ..domain.naming import DATASOURCE, OPERATION, OWNER_NAME, OWNER_UID
-from ..domain.outcome import outcome
+from ..domain.outcome import finished_at, outcome
 from ..domain.report import Report
 from ..domain.summary import job_summary
-from ..errors import Cancelled
-from ..history import AuditRow, LogLine
+from ..errors import Cancelled, RunnerLost
+from ..history import LogLine
 from ..history.executions import RUN_DELETED
 from ..kube.client import JSON
 from ..kube.events import post_end
@@ -27,7 +27,7 @@ from ..kube.status import change_status
 from ..resources import backup
 from ..resources.backup import BackupExecution
 from ..resources.common import Resource
-from . import rows, run_logs
+from . import cleanup, lost_results, rows, run_logs
 from .context import Context, now
 from .loop import attempt
 from .operations import RUN_KINDS, RunKind
@@ -53,9 +53,8 @@ def unobserve(context: Context, job: JSON) -> None:
 
 async def record_all(context: Context) -> None:
     """Write how each finished Kubernetes Job ended; a step of the worker ``recorder``."""
-    for uid, job in list(context.unrecorded.items()):
-        if await attempt("recorder", partial(_record, context, job)):
-            context.unrecorded.pop(uid, None)
+    for job in list(context.unrecorded.values()):
+        await attempt("recorder", partial(_record, context, job))
     await _summarize_all(context)
 
 
@@ -66,15 +65,30 @@ async def _record(context: Context, job: JSON) -> None:
     run = await context.catalog.read(run_kind.kind, namespace, name)
     if run is None or run.metadata.uid != meta["labels"][OWNER_UID]:
         await run_logs.let_go(context, namespace, meta["name"])
+        context.unrecorded.pop(meta["uid"], None)
         return
     pods = await context.kube.pods_of(namespace, meta["name"])
-    report = outcome(job, pods, step=run.status.progress.step if run.status.progress else "connect")
+    step = run.status.progress.step if run.status.progress else "connect"
+    report = await found_again(context, run, outcome(job, pods, step=step))
+    if report is None:
+        return
     datasource = meta["annotations"].get(DATASOURCE)
-    run = await end(context, run_kind, run, report, ended_at=_ended_at(job), datasource=datasource)
+    run = await end(context, run_kind, run, report, ended_at=finished_at(job) or now(), datasource=datasource)
+    if isinstance(run, BackupExecution):
+        run = await cleanup.after_run(context, job, pods, run, report)
     row = rows.row_of(run_kind, run, observed_at=now())
     if row is not None:
         rows.keep(context, row)
         run_logs.expect(context, job, pods, row)
+    context.unrecorded.pop(meta["uid"], None)
+
+
+async def found_again(context: Context, run: Run, report: Report) -> Report | None:
+    """How a run ended that ended like this as far as Kubernetes knows; None while the store is asked about it."""
+    lost = report.failure is not None and report.failure.code == RunnerLost.code
+    if not lost or not isinstance(run, BackupExecution) or moves.is_terminal(run.status):
+        return report
+    return await lost_results.verdict(context, run, report)
 
 
 async def end(
@@ -96,7 +110,7 @@ async def end(
         return moves.ended(current.status.model_copy(update={"datasource": known}), report, now=ended_at)
 
     run = await change_status(context.kube, run_kind.kind, run, change)
-    context.catalog.drop(run_kind.kind, run)
+    context.catalog.put(run_kind.kind, run)
     log.info(
         "Run ended",
         extra={
@@ -126,11 +140,6 @@ def record_state(context: Context, run_kind: RunKind, run: Run, lines: Sequence[
         rows.keep(context, row)
 
 
-def audit(context: Context, row: AuditRow) -> None:
-    """Have a row added to the audit log, once for its id; it waits in memory while history is away."""
-    context.unaudited[row.id] = row
-
-
 def record_deleted(context: Context, run_kind: RunKind, run: Run) -> None:
     """The row of a run whose object was deleted before its end: its Kubernetes Job went with it."""
     error = Cancelled(RUN_DELETED, remedy="Run again.")
@@ -153,11 +162,3 @@ async def _summarize(context: Context, run: BackupExecution) -> None:
         context.kube, backup.BACKUP_JOB, job, lambda current: job_summary(current.status, run, now=now())
     )
     context.catalog.put(backup.BACKUP_JOB, job)
-
-
-def _ended_at(job: JSON) -> datetime:
-    """When the Kubernetes Job ended; the same however often it is asked."""
-    for condition in job["status"].get("conditions", []):
-        if condition["type"] in ("Complete", "Failed") and condition["status"] == "True":
-            return datetime.fromisoformat(condition["lastTransitionTime"])
-    return now()

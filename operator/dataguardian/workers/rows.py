@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from ..domain.executions import as_state, may_become
 from ..errors import DataGuardianError
-from ..history import ExecutionRow, LogLine
+from ..history import AuditRow, ExecutionRow, LogLine
 from ..history.executions import Trigger
 from ..resources.backup import BackupExecution, BackupExecutionStatus
 from ..resources.common import Resource
@@ -72,6 +72,11 @@ def keep(context: Context, row: ExecutionRow) -> None:
         context.unwritten[row.id] = row
     elif not may_become(row.status, waiting.status):
         context.unwritten[row.id] = row if row.logs else replace(row, logs=waiting.logs)
+
+
+def audit(context: Context, row: AuditRow) -> None:
+    """Have a row added to the audit log, once for its id; it waits in memory while history is away."""
+    context.unaudited[row.id] = row
 
 
 async def write_waiting(context: Context) -> None:

@@ -1,0 +1,83 @@
+"""A backup as the catalogue knows it: the part of an ended run object that is kept in memory, less than 1 KB."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from sys import intern
+from typing import Final
+
+from ..resources.backup import MAX_COPIES, BackupExecution, Copy, CopyState
+
+STORED: Final = "Stored"
+FAILED: Final = "Failed"
+MISSING: Final = "Missing"
+REMOVED: Final = "Removed"
+
+
+@dataclass(frozen=True, slots=True)
+class KnownCopy:
+    """A copy in one location."""
+
+    location: str
+    key: str  # of the manifest
+    state: CopyState
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A BackupExecution that has ended."""
+
+    namespace: str
+    name: str
+    uid: str
+    execution_id: str
+    job: str
+    phase: str
+    ended: datetime
+    copies: tuple[KnownCopy, ...]
+    kept_by: tuple[str, ...]
+    seen: datetime = field(compare=False)  # when the copies were first seen to be as they are
+
+    @property
+    def stored(self) -> bool:
+        """Whether the backup is stored anywhere."""
+        return any(copy.state == STORED for copy in self.copies)
+
+    @property
+    def incomplete(self) -> bool:
+        """Whether the backup is stored, and misses a copy that it should have."""
+        return self.stored and any(copy.state in (FAILED, MISSING) for copy in self.copies)
+
+
+def entry_of(execution: BackupExecution, *, seen: datetime) -> Entry:
+    """The entry of an ended run object. Equal texts are one string."""
+    meta, status = execution.metadata, execution.status
+    return Entry(
+        namespace=intern(meta.namespace),
+        name=meta.name,
+        uid=intern(meta.uid),
+        execution_id=intern(execution.execution_id),
+        job=intern(execution.spec.backup_job_ref.name),
+        phase=intern(status.phase or ""),
+        ended=status.completion_time or meta.creation_timestamp,
+        copies=tuple(KnownCopy(intern(copy.location), intern(copy.key), copy.state) for copy in status.copies),
+        kept_by=tuple(map(intern, status.kept_by)),
+        seen=seen,
+    )
+
+
+def with_copy(copies: Iterable[Copy], new: Copy) -> list[Copy]:
+    """The copies with this one in its location's place; a new one replaces one that is not stored when there is no
+    room, and else is left out."""
+    kept = list(copies)
+    places = [index for index, copy in enumerate(kept) if copy.location == new.location]
+    if not places and len(kept) >= MAX_COPIES:
+        places = [index for index, copy in enumerate(kept) if copy.state != STORED]
+        if not places:
+            return kept
+    if places:
+        kept[places[0]] = new
+        return kept
+    return [*kept, new]

@@ -1,0 +1,155 @@
+"""What a listing of a storage location means for the catalogue: backups that nobody knows, and copies that are gone.
+
+A manifest comes from a bucket that others may write to: nothing in it is believed to have the right form.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from ..errors import DataGuardianError
+from ..resources.backup import BackupExecutionStatus, Copy
+from ..resources.common import NAME_PATTERN
+from ..resources.execution import RUN_NAME_MAX
+from ..resources.storage_location import StorageLocation
+from . import report as reports
+from . import status as moves
+from .catalogue import FAILED, MISSING, STORED, Entry, with_copy
+from .conditions import READY, with_condition
+from .health import is_usable
+from .naming import INDEX_REQUESTED
+from .report import Report, StoredCopy
+from .told import ManifestFound
+
+IMPORTED = "The backup was found in its storage location."
+REQUEST_LIMIT = 253  # characters of a request that are compared
+JOB_NAME_MAX = 40
+GONE = "The listing of the location did not find it."
+DAMAGED = "Some of its stored objects are gone, or have another size."
+
+
+def request_of(location: StorageLocation) -> str | None:
+    """What the annotation asks for: a listing for each new value."""
+    return location.metadata.annotations.get(INDEX_REQUESTED, "")[:REQUEST_LIMIT] or None
+
+
+def index_due(location: StorageLocation, *, asked: bool, now: datetime) -> bool:
+    """Whether the stored backups are to be listed: never done yet, its interval is over, or somebody asked."""
+    status = location.status
+    if not is_usable(location):
+        return False
+    if asked or status.last_indexed_time is None or request_of(location) not in (None, status.last_index_request):
+        return True
+    return now - status.last_indexed_time >= timedelta(seconds=location.spec.index.interval_seconds)
+
+
+def unfit(found: ManifestFound) -> str | None:
+    """Why a backup cannot become an entry; None when it can."""
+    if not found.whole:
+        return DAMAGED
+    try:
+        if str(UUID(found.execution_id)) != found.execution_id:
+            return f"Its manifest has no execution's id: {found.execution_id[:64]!r}."
+        _time(found.started_at), _time(found.completed_at)
+    except ValueError as error:
+        return f"Its manifest cannot be used: {error}."
+    if not _is_name(found.backup_job, JOB_NAME_MAX):
+        return f"Its manifest names no BackupJob: {found.backup_job[:64]!r}."
+    return None
+
+
+def import_names(found: ManifestFound) -> list[str]:
+    """Names for the entry of a backup, the best one first. The last one nobody else would take."""
+    name = found.execution_name if _is_name(found.execution_name, RUN_NAME_MAX) else ""
+    suffix = f"-{found.execution_id[:8]}"
+    stem = (name or found.backup_job)[: RUN_NAME_MAX - len(suffix)].rstrip("-.")
+    return [*([name] if name else []), stem + suffix]
+
+
+def imported(status: BackupExecutionStatus, found: ManifestFound, *, generation: int) -> BackupExecutionStatus | None:
+    """Completed, from nothing, with what the manifest says."""
+    if status.phase is not None:
+        return None
+    began, ended = _time(found.started_at), _time(found.completed_at)
+    begun = status.model_copy(
+        update={
+            "execution_id": found.execution_id,
+            "observed_generation": generation,
+            "datasource": found.datasource if _is_name(found.datasource, 253) else None,
+            "queued_time": began,
+            "start_time": began,
+        }
+    )
+    done = moves.ended(begun, stored_report([found]), now=ended)
+    if done is None:
+        return None
+    conditions = with_condition(done.conditions, READY, status="True", reason="Imported", message=IMPORTED, now=ended)
+    return done.model_copy(update={"conditions": conditions})
+
+
+def refused(
+    status: BackupExecutionStatus, error: DataGuardianError, *, uid: str, generation: int, now: datetime
+) -> BackupExecutionStatus | None:
+    """Failed, from nothing: an import whose backup is not there."""
+    if status.phase is not None:
+        return None
+    accepted = {"execution_id": uid, "observed_generation": generation, "queued_time": now}
+    return moves.ended(status.model_copy(update=accepted), reports.failed(error, "index"), now=now)
+
+
+def stored_report(found: Iterable[ManifestFound]) -> Report:
+    """What a run would have reported whose backup was found in these locations."""
+    copies = list(found)
+    first = copies[0]
+    checksum = first.checksum if re.fullmatch(r"sha256:[0-9a-f]{64}", first.checksum) else None
+    return Report(
+        completed=True,
+        dump_bytes=max(first.dump_bytes, 0),
+        stored_bytes=max(first.stored_bytes, 0),
+        checksum=checksum,
+        engine_version=first.engine_version[:64],
+        copies=[StoredCopy(location=copy.location, key=copy.key, stored=True) for copy in copies],
+    )
+
+
+def changed_copies(
+    copies: list[Copy], location: str, found: Collection[ManifestFound], *, complete: bool
+) -> list[Copy]:
+    """The copies of a backup after a listing of one location found this of it.
+
+    ``complete``: what it did not find is gone. Not so for a backup that has changed since the listing began; for the
+    same reason what retention has removed stays removed.
+    """
+    whole = [each for each in found if each.whole]
+    current = next((copy for copy in copies if copy.location == location), None)
+    state = current.state if current else None
+    if whole and (current is None or state in (MISSING, FAILED)):
+        return with_copy(copies, Copy(location=location, key=whole[0].key, state=STORED))
+    if current is None or state != STORED or any(each.key == current.key for each in whole):
+        return copies
+    if whole:
+        return with_copy(copies, Copy(location=location, key=whole[0].key, state=STORED))
+    if not complete:
+        return copies
+    gone = Copy(location=location, key=current.key, state=MISSING, reason=DAMAGED if found else GONE)
+    return with_copy(copies, gone)
+
+
+def changes(entry: Entry, location: str, found: Collection[ManifestFound], *, complete: bool) -> bool:
+    """Whether a listing says something of an entry's copies that it does not show."""
+    copies = [Copy(location=copy.location, key=copy.key, state=copy.state) for copy in entry.copies]
+    return entry.phase == "Completed" and changed_copies(copies, location, found, complete=complete) != copies
+
+
+def _is_name(text: str, longest: int) -> bool:
+    return len(text) <= longest and re.fullmatch(NAME_PATTERN, text) is not None
+
+
+def _time(text: str) -> datetime:
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError(f"{text} has no time zone")
+    return moment

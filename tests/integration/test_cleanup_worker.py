@@ -1,0 +1,281 @@
+"""What retention tells → entries, events, audit; and when it is asked. Against a real API server."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+
+from dataguardian.domain import report as reports
+from dataguardian.domain.naming import GENERATION
+from dataguardian.domain.report import Report, StoredCopy
+from dataguardian.domain.told import Told
+from dataguardian.errors import StorageUnavailable
+from dataguardian.kube.client import JSON, Kubernetes, jobs_path, objects_path
+from dataguardian.kube.jobs import planned
+from dataguardian.resources import datasource
+from dataguardian.resources.backup import BACKUP_EXECUTION, BACKUP_JOB, BackupExecution, BackupJob
+from dataguardian.resources.common import timestamp
+from dataguardian.workers import dispatcher, recorder
+from dataguardian.workers.cleanup import CLEANUP, clean_all
+from dataguardian.workers.context import Context
+from dataguardian.workers.operations import RUN_KINDS
+from dataguardian.workers.removals import learn
+from dataguardian.workers.side_jobs import Ended
+
+from . import side_pods, stored
+from .kubelet import Kubelet
+
+RULES = {"maxBackups": 1}
+JUDGED = Report(completed=True, backups=1, expired=0)
+
+
+async def ended(context: Context, job: BackupJob, report: Report, *told: Told) -> BackupJob:
+    """A cleanup of the job ends; returns the job as it is then."""
+    meta = job.metadata
+    end = Ended(
+        kind=BACKUP_JOB.name,
+        namespace=meta.namespace,
+        name=meta.name,
+        uid=meta.uid,
+        began=datetime.now(UTC),
+        notes={GENERATION: str(meta.generation)},
+        report=report,
+        told=told,
+    )
+    await CLEANUP.ended(context, end)
+    return await read(context, job)
+
+
+async def read(context: Context, job: BackupJob) -> BackupJob:
+    path = objects_path(BACKUP_JOB, job.metadata.namespace, job.metadata.name)
+    found = BackupJob.read(await context.kube.get(path))
+    context.catalog.put(BACKUP_JOB, found)
+    return found
+
+
+async def cleanups(context: Context, namespace: str) -> list[JSON]:
+    """The Kubernetes Jobs that a step of the worker leaves."""
+    await context.catalog.entries.refresh()
+    await clean_all(context)
+    return (await context.kube.list(jobs_path(namespace)))[0]
+
+
+async def events(kube: Kubernetes, namespace: str) -> list[tuple[str, str]]:
+    found, _ = await kube.list(f"/api/v1/namespaces/{namespace}/events")
+    return [(event["reason"], event["message"]) for event in found]
+
+
+async def test_each_kept_backup_says_which_rules_keep_it(context: Context, kube: Kubernetes, namespace: str) -> None:
+    job = await stored.job(context, namespace)
+    entry = await stored.entry(context, job)
+
+    await learn(context, namespace, [stored.kept(entry, "maxBackups 1/3", "keepDaily 2026-11-24")])
+    told = await stored.read(kube, entry)
+    await learn(context, namespace, [stored.kept(entry, "maxBackups 1/3", "keepDaily 2026-11-24")])
+
+    assert told.status.kept_by == ["maxBackups 1/3", "keepDaily 2026-11-24"]
+    assert await stored.read(kube, entry) == told  # nothing is written twice
+
+
+async def test_a_removed_copy_is_removed_in_its_entry_with_one_event_and_one_audit_row(
+    context: Context, kube: Kubernetes, namespace: str
+) -> None:
+    job = await stored.job(context, namespace, "primary", "offsite")
+    copies = {"primary": "Stored", "offsite": "Stored"}
+    entry = await stored.entry(context, job, copies=copies, keptBy=["maxBackups 3/3"])
+
+    for _ in range(2):
+        await learn(context, namespace, [stored.removed(entry, "primary"), stored.deferred(entry, "offsite")])
+
+    after = await stored.read(kube, entry)
+    assert stored.states(after) == {"primary": "Removed", "offsite": "Stored"}
+    assert after.status.kept_by == []
+    ((reason, message),) = await events(kube, namespace)
+    assert reason == "BackupRemoved"
+    assert "primary" in message
+    assert "maxBackups" in message
+    (row,) = context.unaudited.values()
+    assert (row.action, row.who, row.object_kind, row.object_name) == (
+        "backup.removed",
+        "dataguardian",
+        "BackupExecution",
+        "nightly-1",
+    )
+    assert row.detail["location"] == "primary"
+
+
+async def test_a_removal_of_a_backup_that_has_no_entry_is_audited(context: Context, namespace: str) -> None:
+    entry = await stored.entry(context, await stored.job(context, namespace))
+    context.catalog.drop(BACKUP_EXECUTION, entry)
+
+    await learn(context, namespace, [stored.removed(entry, "primary")])
+
+    assert [row.object_name for row in context.unaudited.values()] == ["nightly-1"]
+
+
+async def test_a_job_with_new_rules_and_stored_backups_is_cleaned_up_in_all_its_locations(
+    context: Context, namespace: str
+) -> None:
+    job = await stored.job(context, namespace, retention=RULES)
+    await stored.location(context, namespace, "primary")
+    await stored.location(context, namespace, "earlier", accessMode="ReadOnly")
+    await stored.location(context, namespace, "stranger")
+    await stored.entry(context, job, copies={"primary": "Stored", "earlier": "Stored"})
+
+    (cleanup,) = await cleanups(context, namespace)
+    assert await cleanups(context, namespace) == [cleanup]
+
+    plan = json.loads(planned(cleanup))
+    assert cleanup["metadata"]["name"] == "cleanup-nightly"
+    assert plan["folder"] == f"{namespace}/nightly-{job.metadata.uid[:8]}"
+    assert plan["policy"]["max_backups"] == 1
+    assert [target["location"] for target in plan["targets"]] == ["earlier", "primary"]
+    assert plan["read_only"] == ["earlier"]
+
+
+async def test_no_cleanup_is_started_for_a_job_that_has_no_rules_or_no_backups(
+    context: Context, namespace: str
+) -> None:
+    await stored.location(context, namespace)
+    await stored.job(context, namespace, retention=RULES)
+
+    assert await cleanups(context, namespace) == []
+
+
+async def test_no_cleanup_is_started_while_a_backup_runs_which_judges_itself(context: Context, namespace: str) -> None:
+    await stored.location(context, namespace)
+    job = await stored.job(context, namespace, retention=RULES)
+    await stored.entry(context, job)
+    run = await stored.create(
+        context.kube, BACKUP_EXECUTION, namespace, "now", {"backupJobRef": {"name": "nightly"}}, {"phase": "Running"}
+    )
+    context.catalog.put(BACKUP_EXECUTION, BackupExecution.read(run))
+
+    assert await cleanups(context, namespace) == []
+
+
+async def test_after_a_cleanup_the_job_says_when_the_next_one_is_due_and_none_is_started_before(
+    context: Context, namespace: str
+) -> None:
+    await stored.location(context, namespace)
+    job = await stored.job(context, namespace, retention=RULES)
+    entry = await stored.entry(context, job)
+    report = Report(completed=True, backups=2, expired=1, next_expiry="2999-01-01T00:00:00Z")
+
+    after = await ended(context, job, report, stored.kept(entry, "maxBackups 1/1"))
+
+    status = after.status.retention
+    assert status is not None
+    assert (status.observed_generation, status.expired, status.message) == (1, 1, None)
+    assert status.next_check_time == datetime(2999, 1, 1, tzinfo=UTC)
+    assert await cleanups(context, namespace) == []
+    assert (await read(context, job)).status.backups == 1
+
+
+async def test_what_is_refused_is_tried_again_after_an_hour_and_then_ever_later(
+    context: Context, namespace: str
+) -> None:
+    await stored.location(context, namespace)
+    job = await stored.job(context, namespace, retention=RULES)
+    entry = await stored.entry(context, job)
+    pauses = []
+    status = None
+    for _ in range(6):
+        status = (await ended(context, job, JUDGED, stored.deferred(entry, "primary"))).status.retention
+        assert status is not None
+        assert status.next_check_time is not None
+        pauses.append(round((status.next_check_time - datetime.now(UTC)) / timedelta(hours=1)))
+
+    assert pauses == [1, 2, 4, 8, 16, 24]
+    assert status is not None
+    assert status.message == "The storage location is ReadOnly"
+    assert await cleanups(context, namespace) == []
+
+
+async def test_a_location_that_comes_back_is_caught_up_at_once(context: Context, namespace: str) -> None:
+    await stored.location(context, namespace)
+    offsite = await stored.location(context, namespace, "offsite", phase="Unreachable")
+    job = await stored.job(context, namespace, "primary", "offsite", retention=RULES)
+    await stored.entry(context, job, copies={"primary": "Stored", "offsite": "Stored"})
+    await ended(context, job, JUDGED)
+    assert await cleanups(context, namespace) == []
+
+    await stored.set_phase(context, offsite, "Available")
+
+    assert len(await cleanups(context, namespace)) == 1
+
+
+async def test_a_cleanup_that_failed_says_so_and_is_tried_again_later(context: Context, namespace: str) -> None:
+    await stored.location(context, namespace)
+    job = await stored.job(context, namespace, retention=RULES)
+    await stored.entry(context, job)
+    error = StorageUnavailable("The store did not answer.", remedy="Look at it.")
+
+    status = (await ended(context, job, reports.failed(error, "cleanup"))).status.retention
+
+    assert status is not None
+    assert status.message == "The store did not answer. Look at it."
+    assert await cleanups(context, namespace) == []
+
+
+async def test_a_backups_run_judges_also_where_the_job_no_longer_writes(context: Context, namespace: str) -> None:
+    await stored.location(context, namespace, "primary")
+    await stored.location(context, namespace, "earlier")
+    await stored.location(context, namespace, "archive", accessMode="ReadOnly")
+    await stored.location(context, namespace, "away", phase="Unreachable")
+    job = await stored.job(context, namespace, retention=RULES)
+    copies = dict.fromkeys(("primary", "earlier", "archive", "away"), "Stored")
+    await stored.entry(context, job, copies=copies)
+    source = {"engine": "postgresql", "host": "db", "database": "orders", "credentialsSecretRef": {"name": "db"}}
+    await stored.create(context.kube, datasource.KIND, namespace, "orders", source, {})
+    run_kind = RUN_KINDS["backup"]
+    run = await stored.create(context.kube, run_kind.kind, namespace, "now", {"backupJobRef": {"name": "nightly"}}, {})
+
+    plan = (await run_kind.prepare(context.catalog, BackupExecution.read(run))).run.plan
+
+    assert [target.location for target in plan.targets] == ["primary"]  # type: ignore[union-attr]
+    assert [target.location for target in plan.kept_locations] == ["archive", "earlier"]  # type: ignore[union-attr]
+    assert plan.read_only == ["archive"]  # type: ignore[union-attr]
+    assert plan.retention is not None  # type: ignore[union-attr]
+
+
+async def test_what_a_backups_run_judged_is_written_at_its_end(
+    context: Context, kube: Kubernetes, namespace: str, node: Kubelet
+) -> None:
+    await stored.location(context, namespace)
+    job = await stored.job(context, namespace, retention=RULES)
+    old = await stored.entry(context, job)
+    run = await started(context, namespace)
+    new_key = f"{namespace}/nightly-{job.metadata.uid[:8]}/now/manifest.json"
+    report = Report(
+        completed=True,
+        dump_bytes=2048,
+        stored_bytes=1024,
+        copies=[StoredCopy(location="primary", key=new_key, stored=True)],
+        backups=1,
+        expired=0,
+    )
+
+    kubernetes_job = await kube.get(jobs_path(namespace, "backup-now"))
+    told: list[Told] = [stored.kept(run, "maxBackups 1/1"), stored.removed(old, "primary")]
+    recorder.observe(context, await side_pods.end(kube, node, kubernetes_job, report, told))
+    await recorder.record_all(context)
+
+    assert (await stored.read(kube, run)).status.kept_by == ["maxBackups 1/1"]
+    assert stored.states(await stored.read(kube, old)) == {"primary": "Removed"}
+    status = (await read(context, job)).status.retention
+    assert status is not None
+    assert (status.observed_generation, status.expired, status.next_check_time) == (1, 0, None)
+    assert [each["metadata"]["name"] for each in await cleanups(context, namespace)] == ["backup-now"]
+
+
+async def started(context: Context, namespace: str) -> BackupExecution:
+    """A backup whose Kubernetes Job was created."""
+    source = {"engine": "postgresql", "host": "db", "database": "orders", "credentialsSecretRef": {"name": "db"}}
+    await stored.create(context.kube, datasource.KIND, namespace, "orders", source, {})
+    moment = timestamp(datetime.now(UTC))
+    spec = {"backupJobRef": {"name": "nightly"}}
+    status = {"phase": "Queued", "queuedTime": moment}
+    run = BackupExecution.read(await stored.create(context.kube, BACKUP_EXECUTION, namespace, "now", spec, status))
+    await dispatcher.dispatch(context, RUN_KINDS["backup"], run)
+    return run

@@ -1,0 +1,88 @@
+"""Old run objects go, against a real API server."""
+
+from __future__ import annotations
+
+import pytest
+
+from dataguardian.kube.client import JSON, Kubernetes, jobs_path
+from dataguardian.resources.backup import BACKUP_EXECUTION, BACKUP_JOB, BackupExecution
+from dataguardian.workers.context import Context
+from dataguardian.workers.history_limits import limit_all
+
+from . import stored
+
+NONE = {"failedHistoryLimit": 0, "successfulHistoryLimit": 0}
+
+
+async def names(kube: Kubernetes, namespace: str) -> set[str]:
+    return set(await stored.entries(kube, namespace))
+
+
+async def test_the_oldest_runs_that_left_nothing_are_deleted_beyond_each_limit(
+    context: Context, kube: Kubernetes, namespace: str
+) -> None:
+    job = await stored.job(context, namespace, failedHistoryLimit=1, successfulHistoryLimit=1)
+    await stored.entry(context, job, 1, phase="Failed", copies={})
+    await stored.entry(context, job, 2, phase="Cancelled", copies={})
+    await stored.entry(context, job, 3, copies={"primary": "Removed"})
+    await stored.entry(context, job, 4, copies={"primary": "Missing"})
+    await stored.entry(context, job, 5, copies={"primary": "Stored", "offsite": "Missing"})
+
+    for _ in range(2):
+        await limit_all(context)
+
+    assert await names(kube, namespace) == {"nightly-1", "nightly-3", "nightly-5"}
+
+
+async def test_a_backup_that_is_found_again_meanwhile_is_kept(
+    context: Context, kube: Kubernetes, namespace: str
+) -> None:
+    job = await stored.job(context, namespace, **NONE)
+    entry = await stored.entry(context, job, copies={"primary": "Missing"})
+    status = [{"location": "primary", "key": entry.status.copies[0].key, "state": "Stored"}]
+    path = f"/apis/dataguardian.io/v1alpha1/namespaces/{namespace}/backupexecutions/nightly-1/status"
+    await kube.patch(path, {"status": {"copies": status}})
+
+    await limit_all(context)
+
+    assert await names(kube, namespace) == {"nightly-1"}
+
+
+async def test_runs_of_a_deleted_job_are_kept(context: Context, kube: Kubernetes, namespace: str) -> None:
+    job = await stored.job(context, namespace, **NONE)
+    await stored.entry(context, job, phase="Failed", copies={})
+    context.catalog.drop(BACKUP_JOB, job)
+
+    await limit_all(context)
+
+    assert await names(kube, namespace) == {"nightly-1"}
+
+
+async def test_a_run_whose_upload_is_being_tried_again_is_kept(
+    context: Context, kube: Kubernetes, namespace: str
+) -> None:
+    job = await stored.job(context, namespace, **NONE)
+    await stored.entry(context, job, phase="Failed", copies={})
+    spec = {"backupJobRef": {"name": "nightly"}, "trigger": "Retry", "retryOf": "nightly-1"}
+    retry = await stored.create(kube, BACKUP_EXECUTION, namespace, "again", spec, {"phase": "Running"})
+    context.catalog.put(BACKUP_EXECUTION, BackupExecution.read(retry))
+
+    await limit_all(context)
+
+    assert await names(kube, namespace) == {"nightly-1", "again"}
+
+
+@pytest.mark.parametrize(("recorded", "left"), [(False, {"nightly-1"}), (True, set[str]())])
+async def test_a_run_is_deleted_only_when_its_log_is_in_history(
+    context: Context, kube: Kubernetes, namespace: str, recorded: bool, left: set[str]
+) -> None:
+    job = await stored.job(context, namespace, **NONE)
+    await stored.entry(context, job, phase="Failed", copies={})
+    pod = {"restartPolicy": "Never", "containers": [{"name": "runner", "image": "unused"}]}
+    spec: JSON = {"template": {"spec": pod}, **({"ttlSecondsAfterFinished": 3600} if recorded else {})}
+    body: JSON = {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "backup-nightly-1"}, "spec": spec}
+    await kube.create(jobs_path(namespace), body)
+
+    await limit_all(context)
+
+    assert await names(kube, namespace) == left

@@ -1,0 +1,57 @@
+"""History limits: which run objects may be deleted."""
+
+from datetime import timedelta
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dataguardian.domain.catalogue import Entry
+from dataguardian.domain.limits import superseded
+from tests.unit.entries import CopyState, entry
+from tests.unit.objects import backup_job
+
+
+def run(number: int, phase: str, copies: dict[str, CopyState] | None = None) -> Entry:
+    return entry(number, phase=phase, copies=copies or {}, age=timedelta(hours=number))
+
+
+def names(entries: list[Entry]) -> list[str]:
+    return [each.name for each in entries]
+
+
+def test_the_oldest_runs_beyond_each_limit_go() -> None:
+    failed = [run(1, "Failed"), run(2, "Cancelled"), run(3, "Failed")]
+    gone = [run(4, "Completed", {"primary": "Removed"}), run(5, "Completed", {"primary": "Missing"})]
+    job = backup_job(failedHistoryLimit=2, successfulHistoryLimit=1)
+
+    assert names(superseded(job, [*failed, *gone])) == ["nightly-5", "nightly-3"]
+
+
+def test_a_limit_of_none_keeps_none() -> None:
+    job = backup_job(failedHistoryLimit=0, successfulHistoryLimit=0)
+
+    assert names(superseded(job, [run(1, "Failed"), run(2, "Completed")])) == ["nightly-2", "nightly-1"]
+
+
+states = st.dictionaries(
+    st.sampled_from(["primary", "offsite"]), st.sampled_from(["Stored", "Failed", "Missing", "Removed"])
+)
+runs = st.lists(
+    st.builds(run, st.integers(1, 99), st.sampled_from(["Completed", "Failed", "Cancelled"]), states), max_size=20
+)
+
+
+@given(runs, st.integers(0, 3), st.integers(0, 3))
+def test_no_stored_backup_and_no_run_of_another_job_is_ever_deleted(
+    entries: list[Entry], successful: int, failed: int
+) -> None:
+    job = backup_job(failedHistoryLimit=failed, successfulHistoryLimit=successful)
+    other = job.model_copy(update={"metadata": job.metadata.model_copy(update={"name": "weekly"})})
+
+    deleted = superseded(job, entries)
+
+    assert not any(each.stored for each in deleted)
+    assert superseded(other, entries) == []
+    kept = [each for each in entries if each not in deleted and not each.stored]
+    for phases, limit in ((("Completed",), successful), (("Failed", "Cancelled"), failed)):
+        assert len([each for each in kept if each.phase in phases]) <= limit
