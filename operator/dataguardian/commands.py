@@ -32,11 +32,11 @@ def render(
 
 @app.command()
 def operator() -> None:
-    """Run the operator: handlers and workers, until SIGTERM."""
-    from .handlers.serve import serve
+    """Run the operator: handlers and workers while it leads, until SIGTERM."""
+    from .handlers.process import run
 
     _logging()
-    serve(environment())
+    run(settings.operator(environment()))
 
 
 @app.command()

@@ -13,7 +13,8 @@
     │   │   └── StorageFull
     │   ├── DatabaseUnavailable
     │   ├── HistoryUnavailable      our Postgres: backups go on, rows are written later
-    │   └── QueueUnavailable        our Redis: backups go on, the sweep finds what waits
+    │   ├── QueueUnavailable        our Redis: backups go on, the sweep finds what waits
+    │   └── LeadershipLost          another operator may lead now: this one ends, and starts again as a standby
     ├── PermissionRefused      77   credentials or rights
     ├── ConfigInvalid          78   DataGuardian itself is set up wrongly
     ├── Interrupted            70   the runner could not tell how it ended; Kubernetes says why
@@ -125,6 +126,12 @@ class QueueUnavailable(Unavailable):
     """The queue server did not answer in time; what waits is found in the run objects."""
 
     code = "queue-unavailable"
+
+
+class LeadershipLost(Unavailable):
+    """This operator is not certain any more that it is the one that leads; it ends, and another one goes on."""
+
+    code = "leadership-lost"
 
 
 class PermissionRefused(DataGuardianError):

@@ -55,6 +55,26 @@ class RunnerSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
+class RequestLimits:
+    """How much the operator asks of the API server."""
+
+    per_second: int
+    burst: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class OperatorSettings:
+    """All that the operator is told, so that a standby that could not lead says so at its start."""
+
+    namespace: str
+    liveness_port: int
+    postgres: PostgresSettings
+    redis: RedisSettings
+    runner: RunnerSettings
+    requests: RequestLimits
+
+
+@dataclass(frozen=True, kw_only=True)
 class Environment:
     """The variables of this process, with errors that name the variable."""
 
@@ -120,4 +140,27 @@ def runner(env: Environment) -> RunnerSettings:
         image=env.text("RUNNER_IMAGE"),
         image_pull_policy=env.text("RUNNER_IMAGE_PULL_POLICY", "IfNotPresent"),
         image_pull_secrets=tuple(name.strip() for name in secrets if name.strip()),
+    )
+
+
+def requests(env: Environment) -> RequestLimits:
+    """The bound on the operator's requests to the API server. Raises ConfigInvalid when it allows none."""
+    limits = RequestLimits(per_second=env.number("KUBERNETES_QPS", 100), burst=env.number("KUBERNETES_BURST", 200))
+    if limits.per_second < 1 or limits.burst < 1:
+        raise ConfigInvalid(
+            f"{PREFIX}KUBERNETES_QPS is {limits.per_second} and {PREFIX}KUBERNETES_BURST {limits.burst}.",
+            remedy="Set both to 1 or more.",
+        )
+    return limits
+
+
+def operator(env: Environment) -> OperatorSettings:
+    """Settings of the operator. Raises ConfigInvalid."""
+    return OperatorSettings(
+        namespace=env.text("NAMESPACE"),
+        liveness_port=env.number("LIVENESS_PORT", 8081),
+        postgres=postgres(env),
+        redis=redis(env),
+        runner=runner(env),
+        requests=requests(env),
     )

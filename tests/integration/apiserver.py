@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import ssl
 import subprocess
@@ -9,17 +10,21 @@ import uuid
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from pathlib import Path
+from typing import Any
 
 import yaml
 from kubernetes.aio import client, config
 
+from dataguardian.domain.token_bucket import TokenBucket
 from dataguardian.kube.client import Kubernetes
 
 from .services import ROOT, Service, free_port, program
 
 TOKEN = "test-admin-token"
+AUDITED = ("create", "update", "patch", "delete", "deletecollection")
 
 
 def kubernetes_bin() -> Path:
@@ -54,15 +59,22 @@ class Etcd(Service):
 
 @dataclass
 class ApiServer(Service):
-    """The API server with our CRDs. It has no controllers: nothing but tests changes its objects."""
+    """The API server with our CRDs. It has no controllers: nothing but tests changes its objects.
+
+    One that is ``audited`` remembers who wrote.
+    """
 
     etcd: Etcd = field(default_factory=Etcd)
+    audited: bool = False
 
     def prepare(self) -> None:
         new_key = ["openssl", "genrsa", "-out", str(self.folder / "service-accounts.key"), "2048"]
         subprocess.run(new_key, check=True, capture_output=True)
         (self.folder / "tokens.csv").write_text(f'{TOKEN},admin,admin,"system:masters"\n')
         self.kubeconfig.write_text(yaml.safe_dump(self._kubeconfig()))
+        writes = {"level": "Metadata", "verbs": list(AUDITED), "omitStages": ["RequestReceived"]}
+        policy = {"apiVersion": "audit.k8s.io/v1", "kind": "Policy", "rules": [writes, {"level": "None"}]}
+        (self.folder / "audit.yaml").write_text(yaml.safe_dump(policy))
 
     @property
     def kubeconfig(self) -> Path:
@@ -84,6 +96,8 @@ class ApiServer(Service):
             f"--service-account-signing-key-file={key}", "--service-cluster-ip-range=10.0.0.0/24",
             # Its controllers would make the accounts that this one demands.
             "--disable-admission-plugins=ServiceAccount",
+            *(["--audit-policy-file", str(self.folder / "audit.yaml")] if self.audited else []),
+            *(["--audit-log-path", str(self.folder / "audit.log")] if self.audited else []),
         ]  # fmt: skip
 
     def start(self) -> None:
@@ -113,6 +127,16 @@ class ApiServer(Service):
             raise AssertionError(f"kubectl {' '.join(arguments)}: {done.stderr}")
         return done.stdout
 
+    def writes(self, user: str, *, since: float = 0) -> list[dict[str, Any]]:
+        """The entries of the audit log about a user's writes after a time, taken or refused."""
+        entries = [json.loads(line) for line in (self.folder / "audit.log").read_text().splitlines()]
+        return [
+            entry
+            for entry in entries
+            if entry["user"]["username"] == user
+            and datetime.fromisoformat(entry["stageTimestamp"]).timestamp() >= since
+        ]
+
     def namespace(self) -> str:
         """The name of a new, empty namespace."""
         name = f"ns-{uuid.uuid4().hex[:12]}"
@@ -120,14 +144,16 @@ class ApiServer(Service):
         return name
 
     @asynccontextmanager
-    async def connect(self) -> AsyncIterator[Kubernetes]:
-        """Our own client, as the administrator."""
+    async def connect(self, *, user: str | None = None, bucket: TokenBucket | None = None) -> AsyncIterator[Kubernetes]:
+        """Our own client, as the administrator or somebody else."""
         configuration = client.Configuration()
         await config.load_kube_config(  # type: ignore[no-untyped-call]  # has no annotations
             str(self.kubeconfig), client_configuration=configuration
         )
         async with client.ApiClient(configuration) as api:
-            yield Kubernetes(api)
+            if user:
+                api.default_headers["Impersonate-User"] = user
+            yield Kubernetes(api, bucket=bucket)
 
     def _kubeconfig(self) -> dict[str, object]:
         server = {"server": f"https://{self.host}:{self.port}", "certificate-authority": str(self.certificate)}

@@ -97,6 +97,10 @@ volumeMounts:
 - name: DATAGUARDIAN_RUNNER_IMAGE_PULL_SECRETS
   value: {{ join "," $names }}
 {{- end }}
+- name: DATAGUARDIAN_KUBERNETES_QPS
+  value: {{ .Values.operator.kubernetesApi.qps | quote }}
+- name: DATAGUARDIAN_KUBERNETES_BURST
+  value: {{ .Values.operator.kubernetesApi.burst | quote }}
 {{- with .Values.extraEnv }}
 {{ toYaml . }}
 {{- end }}

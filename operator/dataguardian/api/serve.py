@@ -10,7 +10,8 @@ from aiohttp import web
 
 from .. import settings
 from ..history import History
-from ..kube.client import Kubernetes, connect
+from ..kube.client import Kubernetes
+from ..kube.connection import connect
 from ..queue import Queue
 from .app import make_app
 from .clients import Clients

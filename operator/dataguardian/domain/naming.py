@@ -7,6 +7,7 @@ from typing import Literal
 
 MANAGED_BY = "app.kubernetes.io/managed-by"
 PROGRAM = "dataguardian"
+LEASE = f"{PROGRAM}-operator"  # in the operator's own namespace: its holder is the one operator that works
 OPERATION = "dataguardian.io/operation"
 OWNER_UID = "dataguardian.io/owner-uid"
 OWNER_NAME = "dataguardian.io/owner-name"

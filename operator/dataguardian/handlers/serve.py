@@ -1,19 +1,21 @@
-"""The operator's process: Kopf, and the workers beside it, until SIGTERM."""
+"""What the one operator does that leads: Kopf, and the workers beside it."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any, cast
 
 import kopf
 
-from .. import settings
+from ..domain.token_bucket import TokenBucket
 from ..history import History
-from ..kube.client import Kubernetes, connect
+from ..kube.client import Kubernetes
+from ..kube.connection import Fence, connect
 from ..queue import Queue
+from ..settings import OperatorSettings
 from ..workers import (
     backfill,
     cleanup,
@@ -37,38 +39,39 @@ from ..workers.operations import RUN_KINDS
 from ..workers.scheduler import Scheduler
 from .triggers import register
 
-LIVENESS = "http://0.0.0.0:8081/healthz"
 RECORD_EVERY_S = 2.0
 
 
-def serve(env: settings.Environment) -> None:
-    """Run until SIGTERM or SIGINT; a worker that dies ends the process, so that it starts again."""
-    asyncio.run(_serve(env))
-
-
-async def _serve(env: settings.Environment) -> None:
+async def work(settings: OperatorSettings, *, fence: Fence, listen: Callable[[], None]) -> None:
+    """Work until cancelled; a worker that dies ends all of it. ``listen`` takes the signals of the process back."""
     for chatty in ("kopf", "aiohttp.access"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
+    limits = settings.requests
     async with (
-        connect() as api,
-        History(settings.postgres(env)) as history,
-        Queue(settings.redis(env)) as queue,
+        connect(fence=fence) as api,
+        History(settings.postgres) as history,
+        Queue(settings.redis) as queue,
     ):
-        kube = Kubernetes(api)
-        context = Context(kube=kube, queue=queue, history=history, runner=settings.runner(env), catalog=Catalog(kube))
+        kube = Kubernetes(api, bucket=TokenBucket(per_second=limits.per_second, burst=limits.burst))
+        context = Context(kube=kube, queue=queue, history=history, runner=settings.runner, catalog=Catalog(kube))
         scheduler = Scheduler(context)
         registry = kopf.OperatorRegistry()
         _configure(registry)
         register(registry, context, scheduler)
-        operator = kopf.operator(
-            registry=registry,
-            clusterwide=True,
-            standalone=True,
-            liveness_endpoint=LIVENESS,
-            # Kopf would ask for the user's name, which a numeric user in a container does not have.
-            identity=cast(Any, "dataguardian"),
-        )
-        await _until_first_ends([operator, *_workers(context, scheduler)])
+        await _until_first_ends([_kopf(registry, listen), *_workers(context, scheduler)])
+
+
+async def _kopf(registry: kopf.OperatorRegistry, listen: Callable[[], None]) -> None:
+    others = asyncio.all_tasks()
+    tasks = await kopf.spawn_tasks(
+        registry=registry,
+        clusterwide=True,
+        standalone=True,
+        # Kopf would ask for the user's name, which a numeric user in a container does not have.
+        identity=cast(Any, "dataguardian"),
+    )
+    listen()  # Kopf has taken the signals, and would wait for tasks that are not its own
+    await kopf.run_tasks(tasks, ignored=others)
 
 
 def _workers(context: Context, scheduler: Scheduler) -> list[Coroutine[Any, Any, None]]:
@@ -95,10 +98,12 @@ def _workers(context: Context, scheduler: Scheduler) -> list[Coroutine[Any, Any,
 
 async def _until_first_ends(parts: list[Coroutine[Any, Any, None]]) -> None:
     tasks = [asyncio.ensure_future(part) for part in parts]
-    done, others = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    for task in others:
-        task.cancel()
-    await asyncio.gather(*others, return_exceptions=True)
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
     for task in done:
         task.result()
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 import logging
 import secrets
 
-from .client import Conflict, Kubernetes, connect
+from .client import Conflict, Kubernetes
+from .connection import connect
 
 log = logging.getLogger(__name__)
 

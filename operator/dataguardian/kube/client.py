@@ -6,16 +6,18 @@ several times the memory of the objects, and custom resources have models of the
 
 from __future__ import annotations
 
+import asyncio
 import json
+import time
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import urlencode
 
 import aiohttp
-from kubernetes.aio import client, config
+from kubernetes.aio import client
 
-from ..errors import ConfigInvalid, PermissionRefused, Unavailable
+from ..domain.token_bucket import TokenBucket
+from ..errors import PermissionRefused, Unavailable
 from ..resources.common import GROUP, VERSION, Kind, ObjectMeta
 
 JSON = dict[str, Any]
@@ -24,6 +26,8 @@ PAGE = 500
 # The server ends a watch after this many seconds; silence for longer means that the connection is dead.
 WATCH_SECONDS = 240
 MERGE_PATCH = "application/merge-patch+json"
+# A server that has too much to do refuses a request unread, and says for how long to leave it alone.
+TOO_MANY, TRIES, PAUSE_LIMIT_S = 429, 4, 30.0
 
 
 class KubernetesUnavailable(Unavailable):
@@ -50,23 +54,6 @@ class Expired(Exception):
     """410: a watch must start again from a new list."""
 
 
-@asynccontextmanager
-async def connect() -> AsyncIterator[client.ApiClient]:
-    """A connection with the pod's own token, or with KUBECONFIG outside a cluster."""
-    configuration = client.Configuration()
-    try:
-        config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]  # has no annotations
-    except config.ConfigException:
-        try:
-            await config.load_kube_config(client_configuration=configuration)  # type: ignore[no-untyped-call]  # has no annotations
-        except config.ConfigException as error:
-            raise ConfigInvalid(
-                f"No Kubernetes to talk to: {error}.", remedy="Run in a cluster, or set KUBECONFIG."
-            ) from error
-    async with client.ApiClient(configuration) as api:
-        yield api
-
-
 def objects_path(kind: Kind[Any], namespace: str | None = None, name: str | None = None) -> str:
     """The path of a kind's objects, in all namespaces when none is named."""
     return _path(f"/apis/{GROUP}/{VERSION}", kind.plural, namespace, name)
@@ -88,10 +75,15 @@ def _path(base: str, plural: str, namespace: str | None, name: str | None) -> st
 
 
 class Kubernetes:
-    """The API server. Every call may raise KubernetesUnavailable, ApiRefused, Absent or Conflict."""
+    """The API server. Every call may raise KubernetesUnavailable, ApiRefused, Absent or Conflict.
 
-    def __init__(self, api: client.ApiClient) -> None:
+    A write also raises what the fence of its connection raises. Each request takes a token of the bucket, if there is
+    one; a watch takes one for its start.
+    """
+
+    def __init__(self, api: client.ApiClient, *, bucket: TokenBucket | None = None) -> None:
         self._api = api
+        self._bucket = bucket
 
     async def get(self, path: str) -> JSON:
         """One object."""
@@ -200,26 +192,36 @@ class Kubernetes:
         limit: float | aiohttp.ClientTimeout,
     ) -> aiohttp.ClientResponse:
         url = path + (f"?{urlencode(query)}" if query else "")
-        try:
-            request = await self._api.param_serialize(
-                method,
-                url,
-                header_params={"Content-Type": content_type, "Accept": "application/json, */*"},
-                body=body,
-                auth_settings=["BearerToken"],
-            )
-            answer = await self._api.call_api(*request, _request_timeout=limit)
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise _unavailable(path, error) from error
-        response: aiohttp.ClientResponse = answer.response
+        headers = {"Content-Type": content_type, "Accept": "application/json, */*"}
+        for tries_left in reversed(range(TRIES)):
+            if self._bucket:
+                await asyncio.sleep(self._bucket.take(at=time.monotonic()))
+            try:
+                request = await self._api.param_serialize(
+                    method, url, header_params=headers, body=body, auth_settings=["BearerToken"]
+                )
+                answer = await self._api.call_api(*request, _request_timeout=limit)
+            except (aiohttp.ClientError, TimeoutError, OSError) as error:
+                raise _unavailable(path, error) from error
+            response: aiohttp.ClientResponse = answer.response
+            if response.status != TOO_MANY or not tries_left:
+                break
+            response.release()
+            await asyncio.sleep(_pause(response))
         if response.status >= 400:
             await _refuse(path, response)
         return response
 
 
+def _pause(response: aiohttp.ClientResponse) -> float:
+    """The seconds for which the server wants to be left alone."""
+    said = response.headers.get("Retry-After", "")
+    return min(float(said), PAUSE_LIMIT_S) if said.isdecimal() else 1.0
+
+
 def _unavailable(path: str, error: Exception) -> KubernetesUnavailable:
     return KubernetesUnavailable(
-        f"The API server did not answer for {path}: {error or type(error).__name__}.",
+        f"The API server did not answer for {path}: {str(error) or type(error).__name__}.",
         remedy="It is tried again; look at the API server if it lasts.",
     )
 

@@ -1,4 +1,4 @@
-"""What the operator may do in the cluster; the chart's ClusterRole is generated from it.
+"""What the operator may do; the chart's ClusterRole, and the Role in its own namespace, are generated from it.
 
 No rule reads Secrets: checks and runs happen in pods that mount them.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ..domain.naming import LEASE
 from ..resources import KINDS
 from ..resources.common import GROUP
 
@@ -33,4 +34,14 @@ OPERATOR_RULES: tuple[Mapping[str, Any], ...] = (
         "verbs": ["list", "watch"],
     },
     {"apiGroups": [""], "resources": ["namespaces"], "verbs": ["list", "watch"]},
+)
+# In the operator's own namespace.
+LEASE_RULES: tuple[Mapping[str, Any], ...] = (
+    {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["create"]},
+    {
+        "apiGroups": ["coordination.k8s.io"],
+        "resources": ["leases"],
+        "resourceNames": [LEASE],
+        "verbs": ["get", "patch"],
+    },
 )

@@ -27,7 +27,7 @@ from ..resources.backup import BackupExecution
 from ..resources.common import Resource
 from . import recorder
 from .context import Context, now
-from .loop import attempt
+from .loop import attempt, enrol
 from .operations import RUN_KINDS, NotYet, Prepared, RunKind
 
 log = logging.getLogger(__name__)
@@ -69,6 +69,7 @@ async def work(context: Context, run_kind: RunKind) -> None:
             await attempt(worker, partial(dispatch_entry, context, run_kind, entry))
             await context.queue.ack(run_kind.queue, entry)
 
+    enrol(worker)
     while True:
         if not await attempt(worker, step):
             await asyncio.sleep(BLOCK_MS / 1000)

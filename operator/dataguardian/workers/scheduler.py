@@ -19,7 +19,7 @@ from ..kube.status import change_status
 from ..resources.backup import BACKUP_EXECUTION, BACKUP_JOB
 from ..resources.common import API_VERSION, Kind, Resource, timestamp
 from .context import Context, now
-from .loop import attempt
+from .loop import attempt, enrol
 
 log = logging.getLogger(__name__)
 
@@ -84,11 +84,12 @@ class Scheduler:
 
     async def run(self) -> None:
         """Start what is due, for ever."""
+        enrol("scheduler")
         ready = False
         while True:
             ready = ready or await attempt("scheduler", self._find_open_runs)
             if ready:
-                await self.start_due()
+                await attempt("scheduler", self.start_due)
             await asyncio.sleep(TICK_S)
 
     async def start_due(self) -> None:
