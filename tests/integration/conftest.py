@@ -61,6 +61,12 @@ def s3_server() -> Iterator[S3Server]:
     yield from _running(S3Server())
 
 
+@pytest.fixture
+def own_s3() -> Iterator[S3Server]:
+    """An S3 server that a test may kill or freeze."""
+    yield from _running(S3Server())
+
+
 @pytest.fixture(scope="session")
 def apiserver() -> Iterator[ApiServer]:
     """A Kubernetes API server with our CRDs; ``namespace()`` gives an empty namespace."""

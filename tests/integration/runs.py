@@ -17,7 +17,7 @@ import msgspec
 
 from dataguardian.domain import plan as plans
 from dataguardian.domain import report as reports
-from dataguardian.domain.plan import BackupPlan, Endpoint, FilesystemTarget, RestorePlan, S3Target
+from dataguardian.domain.plan import BackupPlan, CopyPlan, Endpoint, FilesystemTarget, RestorePlan, S3Target, Target
 from dataguardian.domain.report import Report
 
 from .services import ROOT, PostgresServer, S3Server, wait_until
@@ -154,11 +154,11 @@ class Pod:
         )
         return msgspec.structs.replace(target, **changes)
 
-    def volume(self) -> FilesystemTarget:
+    def volume(self, location: str = "primary") -> FilesystemTarget:
         """A volume as a plan names it."""
-        root = self.folder / "volume"
+        root = self.folder / f"volume-{location}"
         root.mkdir(exist_ok=True)
-        return FilesystemTarget(location="primary", root=str(root), prefix="prod")
+        return FilesystemTarget(location=location, root=str(root), prefix="prod")
 
     def backup_plan(self, database: str, target: plans.Target, **changes: Any) -> BackupPlan:
         """A plan to back up a database of the test's server."""
@@ -187,6 +187,16 @@ class Pod:
         )
         return msgspec.structs.replace(plan, **changes)
 
+    def copy_plan(self, sources: list[Target], targets: list[Target], **changes: Any) -> CopyPlan:
+        """A plan to copy that backup."""
+        plan = CopyPlan(
+            backup_execution_id="9f8e7d6c-0000-4000-8000-000000000000",
+            manifest_key=f"{FOLDER}/manifest.json",
+            sources=sources,
+            targets=targets,
+        )
+        return msgspec.structs.replace(plan, **changes)
+
     def start(self, plan: plans.Plan) -> Running:
         """Start the runner with this plan."""
         operation = str(plan.__struct_config__.tag).partition("-")[0]
@@ -201,6 +211,16 @@ def assert_nothing_stored(server: S3Server, target: S3Target) -> None:
     """Neither an object nor a part of one."""
     assert server.admin.keys(target.bucket) == []
     assert server.admin.uploads(target.bucket) == []
+
+
+def stored(target: Target, server: S3Server, folder: str = FOLDER) -> dict[str, bytes]:
+    """The files of a backup as somebody without our code sees them."""
+    if isinstance(target, S3Target):
+        prefix = f"{target.prefix}/{folder}/"
+        keys = [key for key in server.admin.keys(target.bucket) if key.startswith(prefix)]
+        return {key.removeprefix(prefix): server.admin.get(target.bucket, key) for key in keys}
+    path = Path(target.root) / target.prefix / folder
+    return {file.name: file.read_bytes() for file in path.iterdir() if file.is_file()} if path.exists() else {}
 
 
 def backed_up(pod: Pod, database: str, **changes: object) -> FilesystemTarget:

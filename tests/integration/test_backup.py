@@ -12,9 +12,9 @@ import pytest
 
 from dataguardian.domain import manifest as manifests
 from dataguardian.domain.manifest import Manifest
-from dataguardian.domain.plan import FilesystemTarget, S3Target, Target
+from dataguardian.domain.plan import FilesystemTarget, Target
 
-from .runs import FOLDER, Pod
+from .runs import FOLDER, Pod, stored
 from .services import PostgresServer, S3Server, postgres_bin
 from .shop import HELD_AFTER, content, shop
 from .valve import Valve
@@ -26,16 +26,6 @@ FILES = ["data.dump.zst", "manifest.json", "schema.dump"]
 def target(request: pytest.FixtureRequest, pod: Pod, s3_server: S3Server) -> Target:
     """Both kinds of storage."""
     return pod.volume() if request.param == "volume" else pod.s3(s3_server, s3_server.bucket())
-
-
-def stored(target: Target, s3_server: S3Server) -> dict[str, bytes]:
-    """The files of the backup as somebody without our code sees them."""
-    if isinstance(target, S3Target):
-        prefix = f"prod/{FOLDER}/"
-        keys = s3_server.admin.keys(target.bucket)
-        return {key.removeprefix(prefix): s3_server.admin.get(target.bucket, key) for key in keys}
-    folder = Path(target.root) / "prod" / FOLDER
-    return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
 def manifest_of(files: dict[str, bytes]) -> Manifest:

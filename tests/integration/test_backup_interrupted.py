@@ -5,11 +5,9 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
-import pytest
 
 from dataguardian.domain.plan import S3Target
 
@@ -17,17 +15,6 @@ from .runs import Pod, Running, assert_nothing_stored
 from .services import PostgresServer, S3Server, wait_until
 from .shop import HELD_AFTER, content, shop
 from .valve import Valve
-
-
-@pytest.fixture
-def own_s3() -> Iterator[S3Server]:
-    """An S3 server that a test may kill."""
-    server = S3Server()
-    try:
-        server.start()
-        yield server
-    finally:
-        server.remove()
 
 
 def held(pod: Pod, database: str, valve: Valve, target: S3Target, server: S3Server, **changes: object) -> Running:

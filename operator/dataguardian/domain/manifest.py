@@ -14,6 +14,9 @@ from ..errors import BackupCorrupt, SpecInvalid
 
 VERSION = 1
 FILE_NAME = "manifest.json"
+# The manifest of a dump that is whole but not a backup: of a failed run that stored too few copies, or of a staged
+# dump. A retry copies it to where it is missing, and writes FILE_NAME. A folder without FILE_NAME is no backup.
+PENDING_FILE_NAME = "pending.json"
 SCHEMA_FILE_NAME = "schema.dump"
 
 # The suffix of the stored dump, and the program that reads it back.
@@ -71,6 +74,16 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     tools: dict[str, str]  # program → version
     fingerprint: Fingerprint
     restore_commands: list[str]
+
+
+def files(manifest: Manifest) -> list[Segment]:
+    """The stored objects beside the manifest, all of them."""
+    return [*manifest.segments, *([manifest.schema_sidecar] if manifest.schema_sidecar else [])]
+
+
+def same_dump(one: Manifest, other: Manifest) -> bool:
+    """Whether both describe the same stored bytes, whichever run they name."""
+    return (one.backup_job_uid, files(one)) == (other.backup_job_uid, files(other))
 
 
 def data_name(codec: str) -> str:

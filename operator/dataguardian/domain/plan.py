@@ -18,6 +18,7 @@ SEGMENT_BYTES = 32 * GIB
 SECRETS_DIR = "/run/dataguardian/secrets"
 WORK_DIR = "/run/dataguardian/work"  # a small volume in memory: libpq reads a password file only if nobody else can
 VOLUMES_DIR = "/run/dataguardian/volumes"
+STAGING = "staging"  # the name of the volume that dumps are staged on, where a location has its own
 
 
 class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,8 +89,9 @@ class BackupPlan(msgspec.Struct, frozen=True, kw_only=True, tag="backup", tag_fi
     strategy: Literal["Replicate", "Fallback"] = "Replicate"
     min_copies: int = 1
     staging: FilesystemTarget | None = None
-    # A retry: the folder of the run that failed, in ``staging`` or in a target, may hold the whole dump.
-    retry_folder: str | None = None
+    # A retry: the folders of the runs that failed, the latest first; in ``staging`` or a target they may hold the dump.
+    retry_folders: list[str] = []
+    left_out: list[str] = []  # locations of the job that take no backups now: copies that are told as not made
     retention: RetentionPolicy | None = None  # None: nothing is judged
     kept_locations: list[Target] = []  # further locations whose backups retention judges; they are not written to
     read_only: list[str] = []  # locations that retention only looks at

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ..errors import SpecInvalid
 from ..resources.backup import BackupExecution, BackupJob
 from ..resources.datasource import Datasource
 from ..resources.restore import RestoreRequest
@@ -12,6 +13,7 @@ from ..resources.storage_location import S3, StorageLocation
 from .naming import backup_folder, job_folder
 from .plan import (
     SECRETS_DIR,
+    STAGING,
     VOLUMES_DIR,
     BackupPlan,
     CleanupPlan,
@@ -68,13 +70,21 @@ def backup_run(
     datasource: Datasource,
     locations: Sequence[StorageLocation],
     kept: Sequence[StorageLocation] = (),
+    retried: Sequence[BackupExecution] = (),
 ) -> Run:
-    """The run of one backup. Its folder carries the execution's creation time, so that a retried pod finds it again.
+    """The run of one backup to the locations of its job, in their order; read-only ones are left out.
 
-    ``kept`` are further locations that have backups of the job, for retention.
+    Its folder carries the execution's creation time, so that a retried pod finds it again. ``kept`` are further
+    locations that have backups of the job, for retention; ``retried`` the failed runs that it tries again, the latest
+    first. Raises SpecInvalid when two places are one.
     """
     source, secrets = _endpoint(datasource)
-    targets, target_secrets, volumes = _targets([*locations, *kept], read_only=False)
+    written = [location for location in locations if not _is_read_only(location)]
+    _all_different(written, job)
+    left_out = [location for location in locations if _is_read_only(location)]
+    others = [*left_out, *kept]
+    targets, target_secrets, volumes = _targets([*written, *others], read_only=False)
+    staging, staging_volumes = _staging(job)
     meta, spec = execution.metadata, job.spec
     plan = BackupPlan(
         execution_id=meta.uid,
@@ -82,20 +92,25 @@ def backup_run(
         namespace=meta.namespace,
         job_name=job.metadata.name,
         job_uid=job.metadata.uid,
-        folder=backup_folder(meta.namespace, job.metadata.name, job.metadata.uid, meta.uid, meta.creation_timestamp),
+        folder=_folder(execution, job),
         source=source,
-        targets=targets[: len(locations)],
-        kept_locations=targets[len(locations) :],
-        read_only=[location.metadata.name for location in kept if _is_read_only(location)],
+        targets=targets[: len(written)],
+        kept_locations=targets[len(written) :],
+        read_only=[location.metadata.name for location in others if _is_read_only(location)],
         retention=retention_policy(job),
         codec=spec.compression.codec,
         level=spec.compression.level,
         verification=spec.verification,
+        strategy=spec.storage.strategy,
+        min_copies=spec.storage.min_copies,
+        staging=staging,
+        retry_folders=[_folder(failed, job) for failed in retried],
+        left_out=[location.metadata.name for location in left_out],
         schemas=spec.options.schemas,
         include_tables=spec.options.include_tables,
         exclude_tables=spec.options.exclude_tables,
     )
-    return Run(plan, (*secrets, *target_secrets), volumes)
+    return Run(plan, (*secrets, *target_secrets), (*volumes, *staging_volumes))
 
 
 def restore_run(
@@ -173,6 +188,44 @@ def copy_run(
 
 def _is_read_only(location: StorageLocation) -> bool:
     return location.spec.access_mode == "ReadOnly"
+
+
+def _folder(execution: BackupExecution, job: BackupJob) -> str:
+    meta = execution.metadata
+    return backup_folder(meta.namespace, job.metadata.name, job.metadata.uid, meta.uid, meta.creation_timestamp)
+
+
+def _staging(job: BackupJob) -> tuple[FilesystemTarget | None, tuple[Volume, ...]]:
+    staging = job.spec.staging
+    if staging is None:
+        return None, ()
+    root = f"{VOLUMES_DIR}/{STAGING}"
+    target = FilesystemTarget(location=STAGING, root=root, prefix=staging.path)
+    return target, (Volume(staging.claim_name, root, read_only=False),)
+
+
+def _all_different(locations: Sequence[StorageLocation], job: BackupJob) -> None:
+    """Two names for one place would make two copies into one, and a staged dump that is removed into none."""
+    staging = job.spec.staging
+    seen: dict[tuple[str, ...], str] = {}
+    if staging:
+        seen["volume", staging.claim_name, staging.path] = "spec.staging"
+    for location in locations:
+        place, name = _place(location), f"StorageLocation {location.metadata.name!r}"
+        if place in seen:
+            raise SpecInvalid(
+                f"{seen[place]} and {name} are the same place.",
+                remedy="Give one of them another bucket, claim, prefix or path in spec of the BackupJob's locations.",
+            )
+        seen[place] = name
+
+
+def _place(location: StorageLocation) -> tuple[str, ...]:
+    if location.spec.s3:
+        s3 = location.spec.s3
+        return ("bucket", s3.endpoint or s3.region, s3.bucket, s3.prefix)
+    filesystem = location.spec.filesystem
+    return ("volume", filesystem.claim_name, filesystem.path) if filesystem else ("nowhere", location.metadata.name)
 
 
 def _endpoint(datasource: Datasource) -> tuple[Endpoint, tuple[SecretFile, ...]]:

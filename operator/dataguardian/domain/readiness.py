@@ -45,12 +45,13 @@ def missing_references(
     for name, location in locations.items():
         if location is None:
             return location_missing(name)
-        if location.spec.access_mode == "ReadOnly":
-            return Obstacle(
-                "StorageLocationReadOnly",
-                f"StorageLocation {name!r} takes no new backups. Set its spec.accessMode to ReadWrite, "
-                "or name another location.",
-            )
+    read_only = [name for name, location in locations.items() if location and location.spec.access_mode == "ReadOnly"]
+    if len(locations) - len(read_only) < job.spec.storage.min_copies:
+        return Obstacle(
+            "StorageLocationReadOnly",
+            f"StorageLocation {', '.join(map(repr, read_only))} takes no new backups. Set its spec.accessMode to "
+            "ReadWrite, or name another location.",
+        )
     return None
 
 

@@ -10,6 +10,8 @@ from ..errors import DataGuardianError
 
 LIMIT_BYTES = 4096
 TEXT_LIMIT = 1000  # bytes of one text as JSON: below a status' limit for it, and two of them below LIMIT_BYTES
+REASON_LIMIT = 160  # of why one of several copies is not stored
+BRIEF_LIMIT = 300  # of a text when there are many copies to tell of
 
 
 class Failure(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,26 +53,58 @@ class Report(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     copied_from: str | None = None  # where a retried upload came from: a location, or "staging"
 
 
-def failed(error: DataGuardianError, step: str, warnings: Sequence[str] = ()) -> Report:
+def failed(
+    error: DataGuardianError, step: str, warnings: Sequence[str] = (), copies: Sequence[StoredCopy] = ()
+) -> Report:
     """The report of a run that ended with this error in this step."""
     return Report(
         completed=False,
         failure=Failure(code=error.code, step=step, message=_cut(error.what), remedy=_cut(error.remedy)),
         warnings=list(warnings),
+        copies=list(copies),
     )
 
 
+def reason(error: DataGuardianError) -> str:
+    """Why a copy is not stored, in short: code and message."""
+    return _cut(f"{error.code}: {error.what}", REASON_LIMIT)
+
+
 def encode(report: Report) -> bytes:
-    """The report as JSON within the limit; warnings go when it is too long."""
+    """The report as JSON within the limit; what is least needed goes first when it is too long."""
     encoded = msgspec.json.encode(report)
-    if len(encoded) <= LIMIT_BYTES:
-        return encoded
-    return msgspec.json.encode(msgspec.structs.replace(report, warnings=[]))
+    for shorten in (_without_warnings, _with_brief_failure, _without_reasons, _without_copies):
+        if len(encoded) <= LIMIT_BYTES:
+            break
+        report = shorten(report)
+        encoded = msgspec.json.encode(report)
+    return encoded
 
 
-def _cut(text: str) -> str:
-    """The beginning of a text, as long as its JSON stays below the limit for one."""
-    while len(msgspec.json.encode(text)) > TEXT_LIMIT:
+def _without_warnings(report: Report) -> Report:
+    return msgspec.structs.replace(report, warnings=[])
+
+
+def _with_brief_failure(report: Report) -> Report:
+    failure = report.failure
+    if failure is None:
+        return report
+    message, remedy = _cut(failure.message, BRIEF_LIMIT), _cut(failure.remedy, BRIEF_LIMIT)
+    return msgspec.structs.replace(report, failure=msgspec.structs.replace(failure, message=message, remedy=remedy))
+
+
+def _without_reasons(report: Report) -> Report:
+    copies = [msgspec.structs.replace(copy, reason=None) for copy in report.copies]
+    return msgspec.structs.replace(report, copies=copies)
+
+
+def _without_copies(report: Report) -> Report:
+    return msgspec.structs.replace(report, copies=[])
+
+
+def _cut(text: str, limit: int = TEXT_LIMIT) -> str:
+    """The beginning of a text, as long as its JSON stays below the limit."""
+    while len(msgspec.json.encode(text)) > limit:
         text = text[: max(len(text) * 9 // 10, 0)]
     return text
 

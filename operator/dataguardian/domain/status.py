@@ -95,6 +95,7 @@ def ended(status: StatusT, report: Report, *, now: datetime) -> StatusT | None:
         error=RunError(code=failure.code, step=failure.step, message=failure.message, remedy=failure.remedy),
         conditions=_conditions(status, "False", reason_of(failure.code), message, now, busy=False),
         **common,
+        **({"copies": _copies(report)} if isinstance(status, BackupExecutionStatus) else {}),
     )
 
 
@@ -107,15 +108,7 @@ def _result(status: RunStatus, report: Report) -> dict[str, Any]:
                 "stored_size": human_bytes(report.stored_bytes or 0),
                 "checksum": report.checksum,
                 "engine_version": report.engine_version,
-                "copies": [
-                    Copy(
-                        location=copy.location,
-                        key=copy.key,
-                        state="Stored" if copy.stored else "Failed",
-                        reason=copy.reason,
-                    )
-                    for copy in report.copies
-                ],
+                "copies": _copies(report),
             }
         case RestoreRequestStatus():
             return {
@@ -125,6 +118,18 @@ def _result(status: RunStatus, report: Report) -> dict[str, Any]:
                 "rows": report.rows,
             }
     return {}
+
+
+def _copies(report: Report) -> list[Copy]:
+    return [
+        Copy(
+            location=copy.location,
+            key=copy.key,
+            state="Stored" if copy.stored else "Failed",
+            reason=copy.reason,
+        )
+        for copy in report.copies
+    ]
 
 
 def _conditions(

@@ -1,48 +1,47 @@
-"""A backup: connect, dump, verify, finalize. It is complete once its manifest is stored, and only then."""
+"""A backup: connect, dump, verify, finalize. It is complete once its manifest is stored, and only then.
+
+What an earlier try left whole, staged or in a location, is copied (the step ``upload``) and not dumped again.
+"""
 
 from __future__ import annotations
 
-import subprocess
-from collections.abc import Callable, Iterator
-from contextlib import closing
-from hashlib import sha256
+from collections.abc import Generator
+from contextlib import contextmanager
 
-from .. import __version__
+import msgspec
+
 from ..codec import CODECS
 from ..domain import manifest as manifests
-from ..domain.manifest import Fingerprint, Manifest, Segment
+from ..domain.manifest import Manifest
 from ..domain.plan import BackupPlan
 from ..domain.report import Report, StoredCopy
-from ..engines import Contents
-from ..errors import DataGuardianError, DumpFailed, SpecInvalid
-from ..storage import opened
-from . import login, stored
+from ..errors import DataGuardianError, SpecInvalid
+from . import kept
+from .copies import Copies
+from .dump import Dump
+from .kept import Kept
 from .lines import now
+from .location import Copy
 from .retention import after_backup
 from .run import Run
-from .session import Session
-from .stream import READ_BYTES, DumpStream, Head
+from .staging import remove_staged
+
+READ_ONLY = "The location is read-only."
 
 
 def backup(plan: BackupPlan, run: Run) -> Report:
-    """Make the backup; leave nothing in the store when that fails."""
-    if len(plan.targets) != 1 or plan.codec not in CODECS:
+    """Make the backup; when that fails nothing stays in the stores but what a retry can use."""
+    if not 1 <= plan.min_copies <= len(plan.targets) or plan.codec not in CODECS:
         raise SpecInvalid(
-            "A backup needs one storage location and a codec that is known.",
+            "A backup needs a storage location for each of its copies, and a codec that is known.",
             remedy="Correct spec.storage and spec.compression.",
         )
-    with closing(_Backup(plan, run)) as work:
-        earlier = work.connect()
-        if earlier is not None:
-            return work.retain(work.report(earlier))
-        try:
-            work.dump()
-            work.verify()
-            report = work.report(work.finalize())
-        except BaseException:
-            work.discard()
-            raise
-        return work.retain(report)
+    work = _Backup(plan, run)
+    try:
+        return work.retain(work.make())
+    finally:
+        run.copies = work.told()
+        work.close()
 
 
 class _Backup:
@@ -51,72 +50,55 @@ class _Backup:
     def __init__(self, plan: BackupPlan, run: Run) -> None:
         self._plan, self._run = plan, run
         self._started = now()
-        self._engine = login.engine_of(plan.source)
-        self._login = login.prepare(plan.source, self._engine)
-        # The client starts while the store is opened.
-        self._session = Session(run, self._engine, self._login)
-        self._storage = opened(plan.targets[0])
-        self._written: list[str] = []
+        self._dump = Dump(plan, run)
+        self._targets = [Copy(target) for target in plan.targets]
+        self._staged = Copies(run, [Copy(plan.staging)]) if plan.staging else None
+        self._kept: Kept | None = None  # whole, so that nothing has to be dumped
+        self._copied_from: str | None = None
+        self._folder = plan.folder
 
     def close(self) -> None:
-        """End the session."""
-        self._session.close()
+        """End the dump."""
+        self._dump.close()
 
-    def connect(self) -> Manifest | None:
-        """Log in and clear the folder. Returns the manifest when an earlier try of this execution had completed."""
-        self._session.send(self._engine.describe_source())
-        leftovers = sorted(self._storage.keys(self._plan.folder), key=lambda key: key != self._manifest_key)
-        self._source = self._engine.source(self._session.lines())
-        self._major = self._engine.client(self._source.major)
-        self._run.say("info", f"Connected to {self._plan.source.datasource}", "connected", version=self._source.version)
-        if self._manifest_key in leftovers:
-            earlier = stored.read_manifest(self._storage, self._manifest_key)
-            if earlier.execution_id == self._plan.execution_id:
-                stored.check_sizes(self._storage, self._plan.folder, earlier)
-                self._run.warn("An earlier try of this execution had completed", "backup_found")
-                return earlier
-        for key in leftovers:
-            self._storage.delete(key)
-        return None
+    def make(self) -> Report:
+        """The whole backup, in all locations at once or in the first that works."""
+        self._kept = self._left_by_failed_runs()
+        if self._staged and self._kept is None:
+            self._kept = self._stage(self._staged)
+        *others, last = self._attempts()
+        for copies in others:
+            try:
+                return self._store(copies)
+            except DataGuardianError as error:
+                if error is not copies.missed:
+                    raise
+                self._fall_back(copies, error)
+        return self._store(last)
 
-    def dump(self) -> None:
-        """Dump, compress and store at once; what must see the same snapshot runs beside it."""
-        plan, run = self._plan, self._run
-        run.enter("dump")
-        command = self._engine.dump(self._login, self._major, self._source.snapshot, plan)
-        dump = run.start(command, stdout=subprocess.PIPE)
-        # While the dump reads the catalogue: what an earlier try of this execution left half sent.
-        self._storage.discard_partial(plan.folder)
-        head = Head(run, self._engine, self._major, self._contents_seen)
-        stream = DumpStream(run, dump, head, CODECS[plan.codec].compressor(plan.level), self._failure)
-        self._segments: list[Segment] = []
-        while stream.more():
-            name = manifests.segment_name(plan.codec, len(self._segments))
-            size = self._put(name, stream.segment(plan.segment_bytes))
-            self._segments.append(Segment(name=name, bytes=size, sha256=stream.segment_sha256))
-        self._dump_bytes, self._checksum = stream.dump_bytes, stream.checksum
-        digest = sha256()
-        size = self._put(manifests.SCHEMA_FILE_NAME, self._schema_chunks(digest.update))
-        self._schema = Segment(name=manifests.SCHEMA_FILE_NAME, bytes=size, sha256=digest.hexdigest())
-        self._fingerprint = Fingerprint(tables=self._counted(), extensions=self._source.extensions)
-        self._session.close()  # its snapshot keeps the source from cleaning up
+    def told(self) -> list[StoredCopy]:
+        """What has become of each copy, for the report."""
+        told = [copy.told(self._folder) for copy in self._targets]
+        left_out = [
+            StoredCopy(location=location, key=self._manifest_key, stored=False, reason=READ_ONLY)
+            for location in self._plan.left_out
+        ]
+        return [copy for copy in told if copy] + left_out
 
-    def verify(self) -> None:
-        """Compare what the store holds with what was sent. Raises BackupCorrupt."""
-        plan = self._plan
+    def verify(self, copies: Copies, manifest: Manifest) -> None:
+        """Compare what the stores hold with what was sent."""
         self._run.enter("verify")
-        for segment in (*self._segments, self._schema):
-            stored.check_size(self._storage, plan.folder, segment)
-            if plan.verification == "ReadBack":
-                stored.read_back(self._storage, plan.folder, segment, self._run.advance)
-        self._run.say("info", "Stored bytes verified", "verified", verification=plan.verification)
+        copies.verify(manifest, self._plan.verification)
+        self._run.say("info", "Stored bytes verified", "verified", verification=self._plan.verification)
 
-    def finalize(self) -> Manifest:
-        """Store the manifest, which makes the backup complete."""
+    def finalize(self, copies: Copies, manifest: Manifest) -> Manifest:
+        """Store the manifest in each copy, which makes the backup complete."""
         self._run.enter("finalize")
-        manifest = self._manifest()
+        manifest = self._signed(copies, manifest)
         self._run.settle()
-        self._put(manifests.FILE_NAME, iter([manifests.encode(manifest)]))
+        copies.publish(manifest, manifests.encode(manifest))
+        if self._plan.staging:
+            remove_staged(self._plan.staging, self._plan.folder, self._run)
         return manifest
 
     def report(self, manifest: Manifest) -> Report:
@@ -127,6 +109,8 @@ class _Backup:
             "checksum": manifest.checksum,
         }
         self._run.say("success", "Backup completed", "run_completed", key=self._manifest_key, **figures)
+        failed = [f"No copy in {copy.location!r}: {copy.failure.what}" for copy in self._targets if copy.failure]
+        self._run.warnings.extend(failed)
         return Report(
             completed=True,
             warnings=self._run.warnings,
@@ -134,89 +118,124 @@ class _Backup:
             stored_bytes=manifest.stored_bytes,
             checksum=manifest.checksum,
             engine_version=manifest.engine_version,
-            copies=[
-                StoredCopy(location=target.location, key=self._manifest_key, stored=True)
-                for target in self._plan.targets
-            ],
+            copies=self.told(),
             tables=len(manifest.fingerprint.tables),
             rows=sum(table.rows for table in manifest.fingerprint.tables),
+            copied_from=self._copied_from,
         )
 
     def retain(self, report: Report) -> Report:
         """Apply the job's retention, now that there is one more backup."""
-        return after_backup(report, self._plan, self._run, {self._plan.targets[0].location: self._storage})
-
-    def discard(self) -> None:
-        """Delete what this try stored, the manifest first; the error under way stays the one that is told."""
-        try:
-            for key in reversed(self._written):
-                self._storage.delete(key)
-        except DataGuardianError as error:
-            self._run.warn(f"Objects of the failed run stay until its next try: {error.what}", "discard_failed")
+        ready = {copy.location: copy.storage for copy in self._targets if copy.published}
+        return after_backup(report, self._plan, self._run, ready)
 
     @property
     def _manifest_key(self) -> str:
-        return f"{self._plan.folder}/{manifests.FILE_NAME}"
+        return f"{self._folder}/{manifests.FILE_NAME}"
 
-    def _put(self, name: str, chunks: Iterator[bytes]) -> int:
-        key = f"{self._plan.folder}/{name}"
-        self._written.append(key)
-        return self._storage.put(key, chunks)
+    def _left_by_failed_runs(self) -> Kept | None:
+        """What earlier tries of this execution staged, and what the runs left that are tried again."""
+        plan = self._plan
+        members = [*self._staged.members] if self._staged else []
+        if plan.retry_folders:
+            members += self._targets
+        found = kept.find(Copies(self._run, members), [plan.folder, *plan.retry_folders], plan) if members else None
+        if found:
+            self._use(found)
+        elif plan.retry_folders:
+            self._run.say("info", "Nothing whole was kept for the retry: the dump is made again", "retry_from")
+        return found
 
-    def _failure(self, said: str) -> DataGuardianError:
-        return self._engine.failure(said, self._login, DumpFailed)
+    def _use(self, found: Kept) -> None:
+        self._dump.close()
+        self._copied_from = found.source.location
+        message = f"The dump that was kept in {self._copied_from!r} is copied: nothing is dumped again"
+        self._run.say("info", message, "retry_from", source=self._copied_from, folder=found.folder)
 
-    def _contents_seen(self, contents: Contents) -> None:
-        # From here on the dump holds its locks.
-        self._contents = contents
-        self._session.send(self._engine.count_rows(contents.tables))
-        command = self._engine.dump_schema(self._login, self._major, self._source.snapshot, self._plan)
-        self._sidecar = self._run.start(command, stdout=subprocess.PIPE)
+    def _stage(self, staged: Copies) -> Kept:
+        """Dump to the staging volume."""
+        staged.look(self._plan.folder)
+        with self._whole_or_nothing(staged):
+            staged.clear()
+            staged.require()
+            manifest = self._dumped(staged)
+            staged.verify(manifest, "Size")
+            staged.keep(manifest)
+            staged.require()
+        self._run.say("info", "The dump is staged", "staged")
+        return Kept(self._plan.folder, manifest, staged.members[0])
 
-    def _schema_chunks(self, hashed: Callable[[bytes], None]) -> Iterator[bytes]:
-        while chunk := self._sidecar.output.read(READ_BYTES):
-            self._run.check()
-            hashed(chunk)
-            yield chunk
-        if not self._sidecar.wait():
-            raise self._failure(self._sidecar.said())
+    def _attempts(self) -> list[Copies]:
+        """All targets at once, or one after the other: first the one that has the dump already."""
+        if self._plan.strategy == "Replicate":
+            return [Copies(self._run, self._targets, self._plan.min_copies)]
+        return [Copies(self._run, [copy]) for copy in sorted(self._targets, key=lambda copy: not copy.whole)]
 
-    def _counted(self) -> list[manifests.Table]:
+    def _fall_back(self, copies: Copies, error: DataGuardianError) -> None:
+        message = f"{copies.members[0].location!r} failed, so the next location is tried: {error.what}"
+        self._run.say("warn", message, "location_failed", code=error.code)
+        self._run.enter("connect")
+        if self._kept is None:
+            self._dump.close()
+            self._dump = Dump(self._plan, self._run)
+
+    def _store(self, copies: Copies) -> Report:
+        """Bring the dump to these copies, prove them and complete the backup."""
+        found = self._kept or kept.find(copies, [self._plan.folder], self._plan)
+        self._folder = found.folder if found else self._plan.folder
+        copies.look(self._folder)
+        if found:
+            kept.hold(copies, found.manifest, self._plan)
+        copies.require()
+        if found and all(copy.whole and kept.completed_before(copy, self._plan) for copy in copies.good):
+            self._run.warn("An earlier try of this execution had completed", "backup_found")
+            return self.report(found.manifest)
+        with self._whole_or_nothing(copies):
+            copies.clear()
+            copies.require()
+            manifest = self._copied(copies, found) if found else self._dumped(copies)
+            return self.report(self._completed(copies, manifest))
+
+    def _dumped(self, copies: Copies) -> Manifest:
+        self._dump.connect()
+        self._run.enter("dump")
+        return self._dump.into(copies)
+
+    def _copied(self, copies: Copies, found: Kept) -> Manifest:
+        if found is not self._kept:
+            self._use(found)
+        self._run.enter("upload")
+        copies.discard_partial()
+        copies.take(found.source.storage, found.folder, found.manifest)
+        return found.manifest
+
+    def _completed(self, copies: Copies, manifest: Manifest) -> Manifest:
         try:
-            tables = self._engine.counted(self._session.lines(DumpFailed))
+            self.verify(copies, manifest)
+            return self.finalize(copies, manifest)
         except DataGuardianError as error:
-            self._run.check()
-            self._run.warn(f"Rows were not counted: {error.what}", "count_failed")
-            return []
-        if len(tables) < len(self._contents.tables):
-            missing = len(self._contents.tables) - len(tables)
-            self._run.warn(f"{missing} tables were not counted: another session waits for them", "count_incomplete")
-        return tables
+            if error is copies.missed:
+                copies.keep(manifest)
+            raise
 
-    def _manifest(self) -> Manifest:
-        plan, source = self._plan, self._source
-        load = self._engine.load_by_hand(plan.source.database)
-        return Manifest(
-            execution_id=plan.execution_id,
-            execution_name=plan.execution_name,
-            namespace=plan.namespace,
-            backup_job=plan.job_name,
-            backup_job_uid=plan.job_uid,
-            engine=plan.source.engine,
-            engine_version=source.version,
-            database=plan.source.database,
-            server_identity=source.identity,
-            dump_arguments=self._engine.dump_arguments(plan),
-            codec=plan.codec,
-            level=plan.level,
-            segments=self._segments,
-            checksum=self._checksum,
-            dump_bytes=self._dump_bytes,
-            stored_bytes=sum(segment.bytes for segment in self._segments),
-            schema_sidecar=self._schema,
+    def _signed(self, copies: Copies, manifest: Manifest) -> Manifest:
+        """The manifest with this run's name, or as an earlier try of this run has stored it."""
+        for copy in copies.good:
+            if copy.left is not None and kept.completed_before(copy, self._plan):
+                return copy.left
+        return msgspec.structs.replace(
+            manifest,
+            execution_id=self._plan.execution_id,
+            execution_name=self._plan.execution_name,
             started_at=self._started,
             completed_at=now(),
-            tools={"pg_dump": self._contents.tool_version, "dataguardian": __version__},
-            fingerprint=self._fingerprint,
-            restore_commands=manifests.restore_commands(plan.codec, self._segments, load),
         )
+
+    @contextmanager
+    def _whole_or_nothing(self, copies: Copies) -> Generator[None]:
+        """Whatever fails, of what this run wrote nothing stays that is neither a backup nor kept for a retry."""
+        try:
+            yield
+        except BaseException:
+            copies.discard()
+            raise

@@ -6,6 +6,7 @@ import subprocess
 import threading
 
 from ..domain import told
+from ..domain.report import StoredCopy
 from ..engines import Command
 from ..errors import Cancelled
 from .lines import Level, Lines
@@ -19,6 +20,7 @@ class Run:
         self.step = "connect"
         self.bytes = 0  # of the step so far
         self.warnings: list[str] = []
+        self.copies: list[StoredCopy] = []  # what has become of each, for the report of a run that fails too
         self._lines = lines
         self._lock = threading.Lock()
         self._tools: list[Tool] = []
@@ -50,9 +52,10 @@ class Run:
         self.say("info", f"Step {step}", "step_started")
 
     def advance(self, size: int) -> None:
-        """Count bytes of this step. Raises Cancelled."""
+        """Count bytes of this step; safe for threads. Raises Cancelled."""
         self.check()
-        self.bytes += size
+        with self._lock:
+            self.bytes += size
 
     def check(self) -> None:
         """Raise Cancelled when somebody asked for the end."""

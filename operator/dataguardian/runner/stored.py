@@ -4,19 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from hashlib import sha256
+from typing import Literal
 
 from ..domain import manifest as manifests
 from ..domain.manifest import Manifest, Segment
 from ..errors import BackupCorrupt, NotFound
 from ..storage import Storage
 
+Verification = Literal["ReadBack", "Size"]
+
+
+def content(storage: Storage, key: str) -> bytes:
+    """A small object. Raises NotFound."""
+    return b"".join(storage.get(key))
+
 
 def read_manifest(storage: Storage, key: str) -> Manifest:
     """The manifest. Raises NotFound, and BackupCorrupt when it cannot be read or names files elsewhere."""
-    manifest = manifests.decode(b"".join(storage.get(key)))
-    for segment in manifest.segments:
-        if "/" in segment.name or segment.name in ("", ".", ".."):
-            raise _corrupt(f"The manifest names {segment.name!r}, which is no file beside it.")
+    return parsed(content(storage, key))
+
+
+def parsed(text: bytes) -> Manifest:
+    """The manifest in these bytes. Raises BackupCorrupt when it cannot be read or names files elsewhere."""
+    manifest = manifests.decode(text)
+    for file in manifests.files(manifest):
+        if "/" in file.name or file.name in ("", ".", ".."):
+            raise _corrupt(f"The manifest names {file.name!r}, which is no file beside it.")
     return manifest
 
 
@@ -34,6 +47,18 @@ def check_sizes(storage: Storage, folder: str, manifest: Manifest) -> None:
     """``check_size`` for the whole dump."""
     for segment in manifest.segments:
         check_size(storage, folder, segment)
+
+
+def prove(
+    storage: Storage, folder: str, manifest: Manifest, verification: Verification, advance: Callable[[int], None]
+) -> None:
+    """Raises BackupCorrupt unless every file is there with its size, and for ReadBack with its hash."""
+    files = manifests.files(manifest)
+    for file in files:
+        check_size(storage, folder, file)
+    if verification == "ReadBack":
+        for file in files:
+            read_back(storage, folder, file, advance)
 
 
 def read_back(storage: Storage, folder: str, segment: Segment, advance: Callable[[int], None]) -> None:

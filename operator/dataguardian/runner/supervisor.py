@@ -13,7 +13,7 @@ from types import FrameType
 from ..domain import plan as plans
 from ..domain import report as reports
 from ..errors import Cancelled, ConfigInvalid, DataGuardianError
-from . import backup, cleanup, index, probe, restore
+from . import backup, cleanup, copy, index, probe, restore
 from .lines import Lines
 from .report import leave
 from .run import Run
@@ -29,6 +29,10 @@ Operation = Callable[[str, Run], reports.Report]
 
 def _backup(text: str, run: Run) -> reports.Report:
     return backup.backup(plans.decode(text, plans.BackupPlan), run)
+
+
+def _copy(text: str, run: Run) -> reports.Report:
+    return copy.copy(plans.decode(text, plans.CopyPlan), run)
 
 
 def _restore(text: str, run: Run) -> reports.Report:
@@ -49,6 +53,7 @@ def _probe(text: str, run: Run) -> reports.Report:
 
 OPERATIONS: Mapping[str, Operation] = {
     "backup": _backup,
+    "copy": _copy,
     "restore": _restore,
     "cleanup": _cleanup,
     "index": _index,
@@ -134,11 +139,11 @@ def _ended(run: Run, error: BaseException) -> tuple[reports.Report, int]:
 
 def _told(run: Run, error: DataGuardianError) -> tuple[reports.Report, int]:
     run.say("error", error.what, "run_failed", code=error.code, remedy=error.remedy)
-    return reports.failed(error, run.step, run.warnings), error.exit_status
+    return reports.failed(error, run.step, run.warnings, run.copies), error.exit_status
 
 
 def _bug(run: Run, error: BaseException) -> tuple[reports.Report, int]:
     trace = "".join(traceback.format_exception(error))
     run.say("error", f"A bug in DataGuardian: {error!r}", "run_failed", code="internal", traceback=trace)
     told = DataGuardianError(f"A bug in DataGuardian: {error!r}", remedy="Report it with the run's log.")
-    return reports.failed(told, run.step, run.warnings), INTERNAL_STATUS
+    return reports.failed(told, run.step, run.warnings, run.copies), INTERNAL_STATUS

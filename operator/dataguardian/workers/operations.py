@@ -19,6 +19,8 @@ from ..resources.restore import RestoreRequest
 from ..resources.storage_location import StorageLocation
 from .catalog import Catalog
 
+RETRIES = 8  # of retries of retries: so many folders are looked at
+
 
 class NotYet(Exception):
     """A run cannot start now, and may when somebody cures the obstacle."""
@@ -68,8 +70,9 @@ async def prepare_backup(catalog: Catalog, execution: BackupExecution) -> Prepar
     if missing or source is None:
         raise NotYet(missing or datasource_missing(job.spec.datasource_ref.name))
     there = [location for location in locations.values() if location]
+    retried = await _retried_runs(catalog, execution)
     return Prepared(
-        run=backup_run(execution, job, source, there, _kept(catalog, job)),
+        run=backup_run(execution, job, source, there, _kept(catalog, job), retried),
         limits=Limits(active_deadline_seconds=job.spec.active_deadline_seconds, backoff_limit=job.spec.backoff_limit),
         template=job.spec.run_template,
         chosen={"datasource": source.metadata.name},
@@ -82,6 +85,37 @@ def _kept(catalog: Catalog, job: BackupJob) -> list[StorageLocation]:
     names = sorted(catalog.entries.locations(namespace, job.metadata.name) - written)
     found = (catalog.known(storage_location.KIND, namespace, name) for name in names)
     return [location for location in found if location and is_usable(location)]
+
+
+async def _retried_runs(catalog: Catalog, execution: BackupExecution) -> list[BackupExecution]:
+    """The failed run that is tried again, and the one that it tried again, and so on."""
+    found: list[BackupExecution] = []
+    while (name := (found[-1] if found else execution).spec.retry_of) and len(found) < RETRIES:
+        failed = await catalog.read(backup.BACKUP_EXECUTION, execution.metadata.namespace, name)
+        if failed is None and found:
+            break  # it was deleted since
+        found.append(_retryable(failed, name, execution))
+    return found
+
+
+def _retryable(failed: BackupExecution | None, name: str, execution: BackupExecution) -> BackupExecution:
+    if failed is None:
+        raise NotFound(
+            f"spec.retryOf: BackupExecution {name!r} does not exist.",
+            remedy="Name a failed one; `kubectl get backupexecutions` lists them.",
+        )
+    job = execution.spec.backup_job_ref.name
+    if failed.spec.backup_job_ref.name != job:
+        raise SpecInvalid(
+            f"spec.retryOf: BackupExecution {name!r} is of BackupJob {failed.spec.backup_job_ref.name!r}, not {job!r}.",
+            remedy="Name the same BackupJob in spec.backupJobRef.",
+        )
+    if failed.status.phase != "Failed":
+        raise SpecInvalid(
+            f"spec.retryOf: BackupExecution {name!r} is {failed.status.phase or 'not accepted yet'}, not Failed.",
+            remedy="Retry a failed one, or run the BackupJob again with trigger Manual.",
+        )
+    return failed
 
 
 async def prepare_restore(catalog: Catalog, request: RestoreRequest) -> Prepared:

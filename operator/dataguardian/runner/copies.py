@@ -1,0 +1,221 @@
+"""The copies of one backup while they are written: to all their stores at once, and without those that fail.
+
+With one store there is no thread and no copy of a chunk; each further one has a thread and a few chunks that wait.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+
+from ..domain import manifest as manifests
+from ..domain.manifest import Manifest
+from ..errors import BackupCorrupt, Cancelled, DataGuardianError
+from ..storage import Storage
+from . import stored
+from .channel import Channel, Source, Stopped
+from .location import Copy
+from .run import Run
+from .stored import Verification
+
+
+class Copies:
+    """The copies that a run makes of one backup, in the same folder of each location; ``need`` of them must succeed.
+
+    A copy that fails is dropped and loses what this run wrote of it; the others go on. Once fewer than ``need`` are
+    left, every method raises the failure of the first one, which is then ``missed``.
+    """
+
+    def __init__(self, run: Run, members: Sequence[Copy], need: int = 1) -> None:
+        self.members = members
+        self.missed: DataGuardianError | None = None
+        self._run, self._need = run, need
+        self._folder = ""
+
+    @property
+    def good(self) -> list[Copy]:
+        """Those that have not failed."""
+        return [copy for copy in self.members if copy.failure is None]
+
+    @property
+    def missing(self) -> list[Copy]:
+        """Those that are still to be made."""
+        return [copy for copy in self.good if not copy.whole]
+
+    def require(self) -> None:
+        """Raise the first failure when too few copies are left."""
+        if len(self.good) < self._need:
+            self.missed = next(copy.failure for copy in self.members if copy.failure)
+            raise self.missed
+
+    def look(self, folder: str) -> None:
+        """Begin in this folder, and see what earlier runs left there."""
+        self._folder = folder
+        self._each(self.good, lambda copy: copy.look(folder, self._run))
+
+    def hold(self, manifest: Manifest, how: Callable[[Copy], Verification]) -> None:
+        """Find those that have the dump of this manifest, whole, each proven as ``how`` says."""
+        has = [copy for copy in self.missing if copy.left and manifests.same_dump(copy.left, manifest)]
+        self._each(has, lambda copy: self._prove_left(copy, manifest, how(copy)))
+
+    def clear(self) -> None:
+        """Remove what earlier runs left of those that are to be made."""
+
+        def remove(copy: Copy) -> None:
+            # The manifest first: without it the rest is no backup.
+            for key in sorted(copy.keys, key=lambda key: not key.endswith(manifests.FILE_NAME)):
+                copy.storage.delete(key)
+            copy.published = copy.pending = False
+
+        self._each(self.missing, remove)
+
+    def discard_partial(self) -> None:
+        """Remove what earlier runs left half sent."""
+
+        def remove(copy: Copy) -> None:
+            copy.storage.discard_partial(self._folder)
+
+        self._each(self.missing, remove)
+
+    def put(self, name: str, chunks: Iterator[bytes]) -> int:
+        """Store one object in each copy that is to be made; return its bytes.
+
+        An error of ``chunks`` passes through, and then nothing that this run wrote stays in any copy.
+        """
+        key, source, missing = f"{self._folder}/{name}", Source(chunks), self.missing
+        if len(missing) == 1:
+            self._each(missing, lambda copy: copy.put(key, iter(source)))
+        elif missing:
+            channels = {copy: Channel(self._check) for copy in missing}
+
+            def take(copy: Copy) -> None:
+                try:
+                    copy.put(key, iter(channels[copy]))
+                finally:
+                    channels[copy].close()
+
+            self._each(missing, take, lambda: self._feed(source, list(channels.values())))
+        if source.failure is not None:
+            raise source.failure
+        self.require()
+        return source.size
+
+    def take(self, storage: Storage, folder: str, manifest: Manifest) -> None:
+        """Store the files of a backup from another store, proven by their checksums on the way."""
+        for file in manifests.files(manifest):
+            if self.missing:
+                self.put(file.name, stored.checked(storage, folder, file, self._run.advance))
+
+    def verify(self, manifest: Manifest, verification: Verification) -> None:
+        """Compare what the stores hold with what was sent; a copy that differs has failed."""
+
+        def prove(copy: Copy) -> None:
+            stored.prove(copy.storage, self._folder, manifest, verification, self._run.advance)
+            copy.whole = True
+
+        self._each(self.missing, prove)
+        self.require()
+
+    def publish(self, manifest: Manifest, content: bytes) -> None:
+        """Store the manifest in each whole copy, which makes it a backup; from then on it stays."""
+
+        def publish(copy: Copy) -> None:
+            if not (copy.published and copy.left == manifest):
+                copy.put(f"{self._folder}/{manifests.FILE_NAME}", iter([content]))
+            copy.published = True
+            if copy.pending:
+                with suppress(DataGuardianError):  # beside a manifest it says nothing
+                    copy.storage.delete(f"{self._folder}/{manifests.PENDING_FILE_NAME}")
+                copy.pending = False
+
+        self._each(self.good, publish)
+        self.require()
+        self._settle()
+
+    def keep(self, manifest: Manifest) -> None:
+        """Leave the whole copies for a retry, as what they are: whole, and no backup."""
+
+        def keep(copy: Copy) -> None:
+            if not copy.pending:
+                copy.put(f"{self._folder}/{manifests.PENDING_FILE_NAME}", iter([manifests.encode(manifest)]))
+                copy.pending = True
+            if copy.published:
+                copy.storage.delete(f"{self._folder}/{manifests.FILE_NAME}")
+                copy.published = False
+
+        self._each([copy for copy in self.good if copy.whole], keep)
+        self._settle()
+
+    def discard(self) -> None:
+        """Delete what this run wrote, but for what was published or kept."""
+        self._each(self.good, lambda copy: copy.discard(self._run))
+
+    def _settle(self) -> None:
+        for copy in self.good:
+            if copy.published or copy.pending:
+                copy.settle()
+
+    def _prove_left(self, copy: Copy, manifest: Manifest, verification: Verification) -> None:
+        try:
+            stored.prove(copy.storage, self._folder, manifest, verification, self._run.advance)
+            copy.whole = True
+        except BackupCorrupt as error:
+            copy.left = None
+            self._run.warn(f"What is in {copy.location!r} is not whole: {error.what}", "copy_corrupt")
+
+    def _check(self) -> None:
+        self._run.check()
+        self.require()
+
+    def _feed(self, source: Source, channels: Sequence[Channel]) -> None:
+        """Send every chunk to every store; the slowest sets the pace."""
+        whole = False
+        try:
+            for chunk in source:
+                self._check()
+                for channel in channels:
+                    channel.send(chunk)
+            whole = True
+        except Stopped:
+            pass  # ``source.failure`` tells why
+        finally:
+            for channel in channels:
+                channel.end(whole=whole)
+
+    def _each(
+        self, copies: Sequence[Copy], act: Callable[[Copy], None], meanwhile: Callable[[], None] | None = None
+    ) -> None:
+        """Do it for each copy, at the same time when there are several, and drop those that fail."""
+        bugs: list[BaseException] = []
+        if len(copies) == 1:
+            self._try(copies[0], act, bugs)
+        elif copies:
+            threads = [threading.Thread(target=self._try, args=(copy, act, bugs), daemon=True) for copy in copies]
+            for thread in threads:
+                thread.start()
+            try:
+                if meanwhile is not None:
+                    meanwhile()
+            finally:
+                for thread in threads:
+                    thread.join()
+        if bugs:
+            raise bugs[0]
+        self._run.check()
+
+    def _try(self, copy: Copy, act: Callable[[Copy], None], bugs: list[BaseException]) -> None:
+        try:
+            act(copy)
+        except (Stopped, Cancelled):
+            copy.discard(self._run)
+        except DataGuardianError as error:
+            copy.failure = error
+            if len(self.members) > 1:
+                self._run.say(
+                    "warn", f"The copy in {copy.location!r} failed: {error.what}", "copy_failed", code=error.code
+                )
+            copy.discard(self._run)
+        except BaseException as bug:  # it is raised where the run is done
+            bugs.append(bug)
+            copy.discard(self._run)

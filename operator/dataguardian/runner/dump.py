@@ -1,0 +1,126 @@
+"""One dump of the source, and all that its manifest tells: snapshot, contents, schema, row counts."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable, Iterator
+from hashlib import sha256
+
+from .. import __version__
+from ..codec import CODECS
+from ..domain import manifest as manifests
+from ..domain.manifest import Fingerprint, Manifest, Segment
+from ..domain.plan import BackupPlan
+from ..engines import Contents
+from ..errors import DataGuardianError, DumpFailed
+from . import login
+from .copies import Copies
+from .lines import now
+from .run import Run
+from .session import Session
+from .stream import READ_BYTES, DumpStream, Head
+
+
+class Dump:
+    """The state of one dump; its client begins to log in at once, while the stores are opened."""
+
+    def __init__(self, plan: BackupPlan, run: Run) -> None:
+        self._plan, self._run = plan, run
+        self._engine = login.engine_of(plan.source)
+        self._login = login.prepare(plan.source, self._engine)
+        self._session = Session(run, self._engine, self._login)
+        self._session.send(self._engine.describe_source())
+
+    def close(self) -> None:
+        """End the session, and what still runs."""
+        self._run.stop_tools()
+        self._session.close()
+
+    def connect(self) -> None:
+        """Wait for the login."""
+        self._source = self._engine.source(self._session.lines())
+        self._major = self._engine.client(self._source.major)
+        name = self._plan.source.datasource
+        self._run.say("info", f"Connected to {name}", "connected", version=self._source.version)
+
+    def into(self, copies: Copies) -> Manifest:
+        """Dump, compress and store at once; what must see the same snapshot runs beside it."""
+        plan, run, started = self._plan, self._run, now()
+        command = self._engine.dump(self._login, self._major, self._source.snapshot, plan)
+        dump = run.start(command, stdout=subprocess.PIPE)
+        copies.discard_partial()  # while the dump reads the catalogue
+        head = Head(run, self._engine, self._major, self._contents_seen)
+        stream = DumpStream(run, dump, head, CODECS[plan.codec].compressor(plan.level), self._failure)
+        segments: list[Segment] = []
+        while stream.more():
+            name = manifests.segment_name(plan.codec, len(segments))
+            size = copies.put(name, stream.segment(plan.segment_bytes))
+            segments.append(Segment(name=name, bytes=size, sha256=stream.segment_sha256))
+        digest = sha256()
+        size = copies.put(manifests.SCHEMA_FILE_NAME, self._schema_chunks(digest.update))
+        schema = Segment(name=manifests.SCHEMA_FILE_NAME, bytes=size, sha256=digest.hexdigest())
+        fingerprint = Fingerprint(tables=self._counted(), extensions=self._source.extensions)
+        self._session.close()  # its snapshot keeps the source from cleaning up
+        return self._manifest(stream, segments, schema, fingerprint, started)
+
+    def _failure(self, said: str) -> DataGuardianError:
+        return self._engine.failure(said, self._login, DumpFailed)
+
+    def _contents_seen(self, contents: Contents) -> None:
+        # From here on the dump holds its locks.
+        self._contents = contents
+        self._session.send(self._engine.count_rows(contents.tables))
+        command = self._engine.dump_schema(self._login, self._major, self._source.snapshot, self._plan)
+        self._sidecar = self._run.start(command, stdout=subprocess.PIPE)
+
+    def _schema_chunks(self, hashed: Callable[[bytes], None]) -> Iterator[bytes]:
+        while chunk := self._sidecar.output.read(READ_BYTES):
+            self._run.check()
+            hashed(chunk)
+            yield chunk
+        if not self._sidecar.wait():
+            raise self._failure(self._sidecar.said())
+
+    def _counted(self) -> list[manifests.Table]:
+        try:
+            tables = self._engine.counted(self._session.lines(DumpFailed))
+        except DataGuardianError as error:
+            self._run.check()
+            self._run.warn(f"Rows were not counted: {error.what}", "count_failed")
+            return []
+        if len(tables) < len(self._contents.tables):
+            missing = len(self._contents.tables) - len(tables)
+            self._run.warn(f"{missing} tables were not counted: another session waits for them", "count_incomplete")
+        return tables
+
+    def _manifest(
+        self, stream: DumpStream, segments: list[Segment], schema: Segment, fingerprint: Fingerprint, started: str
+    ) -> Manifest:
+        plan, source = self._plan, self._source
+        return Manifest(
+            execution_id=plan.execution_id,
+            execution_name=plan.execution_name,
+            namespace=plan.namespace,
+            backup_job=plan.job_name,
+            backup_job_uid=plan.job_uid,
+            datasource=plan.source.datasource,
+            engine=plan.source.engine,
+            engine_version=source.version,
+            database=plan.source.database,
+            server_identity=source.identity,
+            dump_arguments=self._engine.dump_arguments(plan),
+            codec=plan.codec,
+            level=plan.level,
+            segments=segments,
+            checksum=stream.checksum,
+            dump_bytes=stream.dump_bytes,
+            stored_bytes=sum(segment.bytes for segment in segments),
+            schema_sidecar=schema,
+            started_at=started,
+            completed_at=now(),
+            tools={"pg_dump": self._contents.tool_version, "dataguardian": __version__},
+            fingerprint=fingerprint,
+            restore_commands=manifests.restore_commands(
+                plan.codec, segments, self._engine.load_by_hand(plan.source.database)
+            ),
+        )
