@@ -42,6 +42,23 @@ class Ended:
         return self.status, self.report.failure.code, self.report.failure.step
 
     @property
+    def copies(self) -> dict[str, bool]:
+        """Which locations have a copy, as the report tells."""
+        assert self.report is not None, self.output
+        return {copy.location: copy.stored for copy in self.report.copies}
+
+    def reason(self, location: str) -> str:
+        """Why a location has none."""
+        assert self.report is not None, self.output
+        return next(copy.reason or "" for copy in self.report.copies if copy.location == location)
+
+    @property
+    def copied_from(self) -> str | None:
+        """Where the dump came from, when none was made."""
+        assert self.report is not None, self.output
+        return self.report.copied_from
+
+    @property
     def text(self) -> str:
         """Everything that the run told: lines and report."""
         return self.output + repr(self.report)
@@ -221,6 +238,19 @@ def stored(target: Target, server: S3Server, folder: str = FOLDER) -> dict[str, 
         return {key.removeprefix(prefix): server.admin.get(target.bucket, key) for key in keys}
     path = Path(target.root) / target.prefix / folder
     return {file.name: file.read_bytes() for file in path.iterdir() if file.is_file()} if path.exists() else {}
+
+
+def files_in(volume: FilesystemTarget) -> list[str]:
+    """All files of a volume, half ones too."""
+    root = Path(volume.root) / volume.prefix
+    return sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file())
+
+
+def damage(path: Path) -> None:
+    """Flip the last bit of a file: it keeps its size and loses its checksum."""
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
 
 
 def backed_up(pod: Pod, database: str, **changes: object) -> FilesystemTarget:

@@ -13,13 +13,14 @@ READ_BYTES = 64 * 1024
 
 
 class Valve:
-    """Listens on ``host``:``port`` and passes on; what the server sends on a connection counts against ``limit``."""
+    """Listens on ``host``:``port`` and passes on; what one side sends on a connection counts against ``limit``."""
 
     def __init__(self, server_host: str, server_port: int) -> None:
         self._server = (server_host, server_port)
         self._change = threading.Condition()
         self._held = False
         self._limit: int | None = None
+        self._counts_server = True
         self._admitted: int | None = None
         self._over = False
         self._sockets: list[socket.socket] = []
@@ -28,10 +29,10 @@ class Valve:
         self._threads = [threading.Thread(target=self._accept)]
         self._threads[0].start()
 
-    def hold_after(self, size: int) -> None:
-        """Pass this many bytes from the server on each connection, then hold it."""
+    def hold_after(self, size: int, *, of_server: bool = True) -> None:
+        """Pass this many bytes of the server, or of the client, on each connection, then hold it."""
         with self._change:
-            self._limit = size
+            self._limit, self._counts_server = size, of_server
 
     def admit(self, connections: int) -> None:
         """Serve so many connections; hold those that come after them."""
@@ -96,20 +97,19 @@ class Valve:
         client.close()
         server.close()
 
-    def _pump(self, source: socket.socket, sink: socket.socket, counted: bool) -> None:
+    def _pump(self, source: socket.socket, sink: socket.socket, from_server: bool) -> None:
         passed = 0
         with suppress(OSError):
             while data := source.recv(READ_BYTES):
                 passed += len(data)
-                if counted:
-                    self._wait(passed)
+                self._wait(passed, from_server)
                 sink.sendall(data)
         _shut(sink)
         _shut(source)
 
-    def _wait(self, passed: int) -> None:
+    def _wait(self, passed: int, from_server: bool) -> None:
         with self._change:
-            if self._limit is not None and passed >= self._limit:
+            if from_server is self._counts_server and self._limit is not None and passed >= self._limit:
                 self._held = True
                 self._change.wait_for(lambda: self._over or self._limit is None)
 

@@ -174,13 +174,15 @@ class _Backup:
     def _fall_back(self, copies: Copies, error: DataGuardianError) -> None:
         message = f"{copies.members[0].location!r} failed, so the next location is tried: {error.what}"
         self._run.say("warn", message, "location_failed", code=error.code)
-        self._run.enter("connect")
         if self._kept is None:
+            self._run.enter("connect")
             self._dump.close()
             self._dump = Dump(self._plan, self._run)
 
     def _store(self, copies: Copies) -> Report:
         """Bring the dump to these copies, prove them and complete the backup."""
+        if self._kept:
+            self._run.enter("upload")
         found = self._kept or kept.find(copies, [self._plan.folder], self._plan)
         self._folder = found.folder if found else self._plan.folder
         copies.look(self._folder)
@@ -204,7 +206,7 @@ class _Backup:
     def _copied(self, copies: Copies, found: Kept) -> Manifest:
         if found is not self._kept:
             self._use(found)
-        self._run.enter("upload")
+            self._run.enter("upload")
         copies.discard_partial()
         copies.take(found.source.storage, found.folder, found.manifest)
         return found.manifest

@@ -35,20 +35,19 @@ class Source:
 class Channel:
     """From the thread that has the chunks to the one that stores them, a few at a time.
 
-    ``check`` is called while either side waits; what it raises ends the wait.
+    Each side brings a ``check``, which is called while it waits; what it raises ends the wait.
     """
 
-    def __init__(self, check: Callable[[], None]) -> None:
-        self._check = check
+    def __init__(self) -> None:
         self._change = threading.Condition()
         self._chunks: deque[bytes] = deque()
         self._ended = self._whole = self._closed = False
 
-    def send(self, chunk: bytes) -> None:
+    def send(self, chunk: bytes, check: Callable[[], None]) -> None:
         """Hand over a chunk, once there is room; a store that takes no more gets none."""
         with self._change:
             while len(self._chunks) >= DEPTH and not self._closed:
-                self._wait()
+                self._wait(check)
             if not self._closed:
                 self._chunks.append(chunk)
                 self._change.notify_all()
@@ -66,11 +65,12 @@ class Channel:
             self._chunks.clear()
             self._change.notify_all()
 
-    def __iter__(self) -> Iterator[bytes]:
+    def chunks(self, check: Callable[[], None]) -> Iterator[bytes]:
+        """What was sent, to its end. Raises Stopped when the object must not be stored."""
         while True:
             with self._change:
                 while not self._chunks and not self._ended:
-                    self._wait()
+                    self._wait(check)
                 if self._ended and not self._whole:
                     raise Stopped
                 if not self._chunks:
@@ -79,6 +79,6 @@ class Channel:
                 self._change.notify_all()
             yield chunk
 
-    def _wait(self) -> None:
+    def _wait(self, check: Callable[[], None]) -> None:
         self._change.wait(LOOK_SECONDS)
-        self._check()
+        check()

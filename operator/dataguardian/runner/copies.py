@@ -5,16 +5,16 @@ With one store there is no thread and no copy of a chunk; each further one has a
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from threading import Thread
 
 from ..domain import manifest as manifests
 from ..domain.manifest import Manifest
 from ..errors import BackupCorrupt, Cancelled, DataGuardianError
 from ..storage import Storage
 from . import stored
-from .channel import Channel, Source, Stopped
+from .channel import LOOK_SECONDS, Channel, Source, Stopped
 from .location import Copy
 from .run import Run
 from .stored import Verification
@@ -78,20 +78,21 @@ class Copies:
 
         self._each(self.missing, remove)
 
-    def put(self, name: str, chunks: Iterator[bytes]) -> int:
+    def put(self, name: str, chunks: Iterator[bytes], *, apart: bool = False) -> int:
         """Store one object in each copy that is to be made; return its bytes.
 
-        An error of ``chunks`` passes through, and then nothing that this run wrote stays in any copy.
+        An error of ``chunks`` passes through, and then nothing that this run wrote stays in any copy. ``apart``: they
+        come from a store too, and obstore can do nothing while it waits for a chunk itself, so each has its thread.
         """
         key, source, missing = f"{self._folder}/{name}", Source(chunks), self.missing
-        if len(missing) == 1:
+        if len(missing) == 1 and not apart:
             self._each(missing, lambda copy: copy.put(key, iter(source)))
         elif missing:
-            channels = {copy: Channel(self._check) for copy in missing}
+            channels = {copy: Channel() for copy in missing}
 
             def take(copy: Copy) -> None:
                 try:
-                    copy.put(key, iter(channels[copy]))
+                    copy.put(key, channels[copy].chunks(self._run.check))
                 finally:
                     channels[copy].close()
 
@@ -105,7 +106,7 @@ class Copies:
         """Store the files of a backup from another store, proven by their checksums on the way."""
         for file in manifests.files(manifest):
             if self.missing:
-                self.put(file.name, stored.checked(storage, folder, file, self._run.advance))
+                self.put(file.name, stored.checked(storage, folder, file, self._run.advance), apart=True)
 
     def verify(self, manifest: Manifest, verification: Verification) -> None:
         """Compare what the stores hold with what was sent; a copy that differs has failed."""
@@ -175,7 +176,7 @@ class Copies:
             for chunk in source:
                 self._check()
                 for channel in channels:
-                    channel.send(chunk)
+                    channel.send(chunk, self._check)
             whole = True
         except Stopped:
             pass  # ``source.failure`` tells why
@@ -188,21 +189,29 @@ class Copies:
     ) -> None:
         """Do it for each copy, at the same time when there are several, and drop those that fail."""
         bugs: list[BaseException] = []
-        if len(copies) == 1:
+        if len(copies) == 1 and meanwhile is None:
             self._try(copies[0], act, bugs)
         elif copies:
-            threads = [threading.Thread(target=self._try, args=(copy, act, bugs), daemon=True) for copy in copies]
-            for thread in threads:
+            threads = {copy: Thread(target=self._try, args=(copy, act, bugs), daemon=True) for copy in copies}
+            for thread in threads.values():
                 thread.start()
             try:
                 if meanwhile is not None:
                     meanwhile()
             finally:
-                for thread in threads:
-                    thread.join()
+                self._join(threads)
         if bugs:
             raise bugs[0]
         self._run.check()
+
+    def _join(self, threads: Mapping[Copy, Thread]) -> None:
+        """Wait for all. Once the run is asked to end, a store that hangs does not keep the others from cleaning up."""
+        while busy := {copy: thread for copy, thread in threads.items() if thread.is_alive()}:
+            next(iter(busy.values())).join(LOOK_SECONDS)
+            if self._run.cancelled:
+                for copy in self.good:
+                    if copy not in busy:
+                        copy.discard(self._run)
 
     def _try(self, copy: Copy, act: Callable[[Copy], None], bugs: list[BaseException]) -> None:
         try:
