@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from dataguardian.domain import manifest as manifests
 from dataguardian.domain.manifest import Manifest
-from dataguardian.domain.plan import BackupPlan, FilesystemTarget, S3Target, Target
+from dataguardian.domain.plan import BackupPlan, CleanupPlan, FilesystemTarget, RetentionPolicy, S3Target, Target
 
 from .runs import FOLDER, Ended, Pod, assert_nothing_stored, damage, files_in, stored
 from .services import PostgresServer, S3Server, free_port
@@ -23,6 +23,7 @@ from .valve import Valve
 FILES = ["data.dump.zst", "manifest.json", "schema.dump"]
 PENDING = ["data.dump.zst", "pending.json", "schema.dump"]
 RETRY = "1b1b1b1b-0000-4000-8000-000000000000"
+LATER = "shop/nightly-0a1b2c3d/20261125T020000Z-ff"
 OWN_FOLDER = "shop/nightly-0a1b2c3d/20261124T030000Z-1b1b1b1b"
 
 
@@ -115,6 +116,24 @@ def test_a_retry_copies_into_the_folder_of_the_failed_run_under_its_own_name(
     for target in (short.bucket, short.volume):
         plan = pod.restore_plan(postgres_server.database(), target, backup_execution_id=RETRY)
         assert pod.run(plan).status == 0
+
+
+def test_retention_judges_a_retried_backup_like_any_other(short: Short, pod: Pod, s3_server: S3Server) -> None:
+    short.cure()
+    assert pod.run(retried(short.plan)).status == 0
+    cleanup = CleanupPlan(
+        folder=FOLDER.rpartition("/")[0], policy=RetentionPolicy(max_backups=1), targets=[short.bucket, short.volume]
+    )
+
+    alone = pod.run(cleanup)
+    newer = pod.backup_plan("none", short.volume, targets=[short.volume], execution_id="ff", folder=LATER)
+    assert pod.run(replace(newer, source=pod.endpoint("postgres"))).status == 0
+    replaced = pod.run(cleanup)
+
+    assert alone.report is not None
+    assert (alone.report.backups, alone.report.warnings) == (1, [])
+    assert replaced.status == 0, replaced.output
+    assert stored(short.bucket, s3_server) == stored(short.volume, s3_server) == {}
 
 
 def test_a_retry_that_fails_again_leaves_the_copy_for_the_next_one(short: Short, pod: Pod, s3_server: S3Server) -> None:

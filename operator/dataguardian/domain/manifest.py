@@ -53,6 +53,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     version: int = VERSION
     execution_id: str
     execution_name: str
+    retried_execution_id: str = ""  # the failed run whose folder this is, when a retry completed its backup
     namespace: str
     backup_job: str
     backup_job_uid: str
@@ -79,6 +80,11 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
 def files(manifest: Manifest) -> list[Segment]:
     """The stored objects beside the manifest, all of them."""
     return [*manifest.segments, *([manifest.schema_sidecar] if manifest.schema_sidecar else [])]
+
+
+def folder_owner(manifest: Manifest) -> str:
+    """Id of the execution that the folder of the backup is named after."""
+    return manifest.retried_execution_id or manifest.execution_id
 
 
 def same_dump(one: Manifest, other: Manifest) -> bool:

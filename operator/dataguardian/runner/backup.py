@@ -225,9 +225,11 @@ class _Backup:
         for copy in copies.good:
             if copy.left is not None and kept.completed_before(copy, self._plan):
                 return copy.left
+        retried = manifests.folder_owner(manifest) if self._folder != self._plan.folder else ""
         return msgspec.structs.replace(
             manifest,
             execution_id=self._plan.execution_id,
+            retried_execution_id=retried,
             execution_name=self._plan.execution_name,
             started_at=self._started,
             completed_at=now(),

@@ -42,7 +42,7 @@ class Folder(msgspec.Struct, frozen=True):
 
     def has_whole(self, manifest: Manifest) -> bool:
         """Whether every object that the manifest names is there with its size."""
-        named = [*manifest.segments, *([manifest.schema_sidecar] if manifest.schema_sidecar else [])]
+        named = manifests.files(manifest)
         return bool(manifest.segments) and all(self.sizes.get(each.name) == each.bytes for each in named)
 
 

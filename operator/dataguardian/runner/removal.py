@@ -25,6 +25,7 @@ class Marker(msgspec.Struct, frozen=True, kw_only=True):
     execution_id: str
     execution_name: str
     reason: str
+    folder: str = ""  # the name of the one that it is in
 
 
 def remove(storage: Storage, folder: Folder, marker: Marker, gone: Callable[[], None]) -> None:
@@ -36,7 +37,7 @@ def remove(storage: Storage, folder: Folder, marker: Marker, gone: Callable[[], 
     order = [manifests.FILE_NAME, *rest, MARKER]
     try:
         if MARKER not in folder.sizes:
-            storage.put(folder.key(MARKER), [msgspec.json.encode(marker)])
+            storage.put(folder.key(MARKER), [msgspec.json.encode(msgspec.structs.replace(marker, folder=folder.name))])
     except StorageFull:
         # Room is made with the manifest last: what is left, it still names, and no rule keeps it next time either.
         order = [*rest, manifests.FILE_NAME]

@@ -83,7 +83,7 @@ def backups(shelves: Iterable[Shelf]) -> list[Backup]:
 
 def _copy(folder: Folder, manifest: Manifest) -> Copy:
     of_job = job_folder(manifest.namespace, manifest.backup_job, manifest.backup_job_uid)
-    if of_job != folder.parent or not _is_of(folder, manifest.execution_id):
+    if of_job != folder.parent or not folder.name.endswith(f"-{manifests.folder_owner(manifest)[:8]}"):
         raise _strange(f"its manifest is of {manifest.execution_name} in {of_job}")
     return Copy(
         folder=folder,
@@ -99,13 +99,9 @@ def _unfinished(storage: Storage, folder: Folder) -> Marker:
     marker = removal.unfinished(storage, folder)
     if marker is None:
         raise _strange("it has no manifest")
-    if not _is_of(folder, marker.execution_id):
+    if marker.folder != folder.name:
         raise _strange(f"its {removal.MARKER} is of {marker.execution_name}")
     return marker
-
-
-def _is_of(folder: Folder, execution_id: str) -> bool:
-    return folder.name.endswith(f"-{execution_id[:8]}")
 
 
 def _moment(text: str) -> datetime:

@@ -34,6 +34,7 @@ MANIFESTS = st.builds(
     checksum=TEXT,
     dump_bytes=SIZES,
     stored_bytes=SIZES,
+    retried_execution_id=st.just("") | TEXT,
     schema_sidecar=st.none() | SEGMENTS,
     started_at=TEXT,
     completed_at=TEXT,
@@ -93,3 +94,24 @@ def test_the_commands_check_every_segment_and_read_all_of_them_in_order() -> Non
 
     assert shlex.split(check)[1] == f"{'0' * 64}  data.dump.zst\n{'1' * 64}  data.dump.zst.00001"
     assert load == "cat data.dump.zst data.dump.zst.00001 | zstd -dc | pg_restore"
+
+
+@settings(deadline=None)
+@given(MANIFESTS)
+def test_a_retry_completes_the_same_dump_under_another_name(manifest: Manifest) -> None:
+    retried = msgspec.structs.replace(manifest, execution_id="again", execution_name="again", started_at="later")
+
+    assert manifests.same_dump(manifest, retried)
+
+
+@settings(deadline=None)
+@given(MANIFESTS, SEGMENTS)
+def test_a_dump_with_another_file_is_another_dump(manifest: Manifest, segment: Segment) -> None:
+    longer = msgspec.structs.replace(manifest, segments=[*manifest.segments, segment])
+
+    assert not manifests.same_dump(manifest, longer)
+
+
+def test_a_dump_that_waits_for_a_retry_is_told_from_a_backup_by_the_name_of_its_manifest() -> None:
+    assert manifests.PENDING_FILE_NAME != manifests.FILE_NAME
+    assert not manifests.PENDING_FILE_NAME.endswith(manifests.FILE_NAME)

@@ -7,7 +7,7 @@ from dataguardian.domain.readiness import job_status, obstacle
 from dataguardian.resources.backup import BackupJob
 from dataguardian.resources.datasource import Datasource
 from dataguardian.resources.storage_location import StorageLocation
-from tests.unit.objects import backup_job, bucket, datasource
+from tests.unit.objects import backup_job, bucket, datasource, volume
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 
@@ -41,6 +41,18 @@ def test_a_missing_reference_is_named_by_its_kind() -> None:
 
 def test_a_read_only_location_takes_no_backup() -> None:
     assert reason(source=datasource(), location=bucket(accessMode="ReadOnly")) == "StorageLocationReadOnly"
+
+
+def test_a_read_only_location_is_no_obstacle_while_enough_others_take_backups() -> None:
+    frozen = {"primary": bucket(accessMode="ReadOnly"), "local": volume()}
+
+    def reason_with(copies: int) -> str | None:
+        locations = [{"name": "primary"}, {"name": "local"}]
+        job = backup_job(storage={"locations": locations, "minCopies": copies})
+        found = obstacle(job, datasource(), frozen, now=NOW)
+        return found.reason if found else None
+
+    assert (reason_with(1), reason_with(2)) == (None, "StorageLocationReadOnly")
 
 
 def test_a_refused_check_shows_on_the_job_with_its_message() -> None:

@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 
 from dataguardian.domain import report as reports
 from dataguardian.domain.report import LIMIT_BYTES, Report, StoredCopy
-from dataguardian.errors import DataGuardianError, every_error
+from dataguardian.errors import DataGuardianError, StorageUnavailable, every_error
 
 ERRORS = st.sampled_from(every_error())
+REASONS = st.none() | st.text(max_size=200).map(lambda what: reports.reason(DataGuardianError(what, remedy="")))
 
 
 @settings(deadline=None)
@@ -35,6 +36,42 @@ def test_a_message_of_usual_length_is_kept_whole(what: str, remedy: str) -> None
     assert failure is not None
     if len(repr(what)) < 200:
         assert failure.message == what
+
+
+NAMES = st.text("abc-.é", min_size=1, max_size=253)
+COPIES = st.lists(
+    st.builds(StoredCopy, location=NAMES, key=st.text("abc/-", max_size=160), stored=st.booleans(), reason=REASONS),
+    max_size=8,
+)
+
+
+@settings(deadline=None)
+@given(COPIES, st.text(max_size=2000), st.lists(st.text(max_size=500), max_size=8))
+def test_a_failure_with_many_copies_fits_and_keeps_its_code(
+    copies: list[StoredCopy], what: str, warnings: list[str]
+) -> None:
+    failure = DataGuardianError(what, remedy=what)
+
+    message = reports.encode(reports.failed(failure, "dump", warnings, copies))
+
+    report = reports.decode(message.decode())
+    assert len(message) <= LIMIT_BYTES
+    assert report is not None
+    assert report.failure is not None
+    assert report.failure.code == failure.code
+
+
+def test_eight_copies_of_usual_names_are_all_told_with_their_reasons() -> None:
+    reason = reports.reason(StorageUnavailable("The S3 server does not serve: " + "x" * 500, remedy="Wait."))
+    key = "production/nightly-orders-0a1b2c3d/20261124T020000Z-9f8e7d6c/manifest.json"
+    copies = [StoredCopy(location=f"location-{number}", key=key, stored=False, reason=reason) for number in range(8)]
+    failure = StorageUnavailable("y" * 900, remedy="z" * 900)
+
+    report = reports.decode(reports.encode(reports.failed(failure, "verify", ["w" * 900], copies)).decode())
+
+    assert report is not None
+    assert report.copies == copies
+    assert reason.startswith("storage-unavailable: The S3 server")
 
 
 def test_a_success_arrives_as_it_was() -> None:

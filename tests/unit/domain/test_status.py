@@ -59,6 +59,17 @@ def test_a_completed_run_shows_its_result_and_is_ready() -> None:
     assert condition(status, "Reconciling")[0] == "False"
 
 
+def test_a_failed_run_names_the_copies_that_failed() -> None:
+    copy = StoredCopy(location="offsite", key="a/b/manifest.json", stored=False, reason="storage-unavailable: away")
+
+    status = moves.ended(running(), msgspec.structs.replace(BAD, copies=[copy]), now=NOW)
+
+    assert status is not None
+    assert [(copy.location, copy.state, copy.reason) for copy in status.copies] == [
+        ("offsite", "Failed", "storage-unavailable: away")
+    ]
+
+
 def test_a_failed_run_shows_step_code_message_and_remedy() -> None:
     status = moves.ended(running(), BAD, now=NOW)
 

@@ -17,6 +17,9 @@ SETTINGS = RunnerSettings(image="dataguardian:1", image_pull_policy="IfNotPresen
 RUNS: dict[str, Run] = {
     "backup to a bucket": backup_run(execution(), backup_job(), datasource(), [bucket()]),
     "backup to a volume": backup_run(execution(), backup_job(), datasource(), [volume()]),
+    "backup through a staging volume": backup_run(
+        execution(), backup_job(staging={"claimName": "spool"}), datasource(), [bucket(), volume()]
+    ),
     "restore": restore_run(restore_request(), execution(), volume(), "a/manifest.json", datasource()),
     "datasource probe": datasource_probe(datasource()),
     "storage probe": storage_probe(bucket()),
@@ -69,6 +72,20 @@ def test_a_restore_cannot_write_to_the_volume_it_reads() -> None:
 
     mounts = {mount["name"]: mount.get("readOnly") for mount in pod["containers"][0]["volumeMounts"]}
     assert mounts["volume-0"] is True
+
+
+def test_a_staging_volume_can_be_written() -> None:
+    pod = manifest(RUNS["backup through a staging volume"])["spec"]["template"]["spec"]
+
+    claims = {
+        volume["name"]: volume["persistentVolumeClaim"]
+        for volume in pod["volumes"]
+        if "persistentVolumeClaim" in volume
+    }
+    mounts = {mount["name"]: mount for mount in pod["containers"][0]["volumeMounts"]}
+    assert claims["volume-1"] == {"claimName": "spool", "readOnly": False}
+    assert mounts["volume-1"]["mountPath"] == "/run/dataguardian/volumes/staging"
+    assert mounts["volume-1"]["readOnly"] is False
 
 
 def test_errors_that_a_retry_cannot_cure_end_the_job_and_evictions_of_a_backup_do_not_count() -> None:

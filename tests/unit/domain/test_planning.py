@@ -1,0 +1,118 @@
+"""What a backup's run is told: where to, how many copies, what it may use of runs that failed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from dataguardian.domain.plan import BackupPlan, FilesystemTarget, S3Target
+from dataguardian.domain.planning import Run, Volume, backup_run, restore_run
+from dataguardian.errors import SpecInvalid
+from dataguardian.resources.storage_location import StorageLocation
+from tests.unit.objects import backup_job, bucket, datasource, execution, metadata, restore_request, volume
+
+
+def location(name: str, **spec: Any) -> StorageLocation:
+    s3 = {"bucket": name, "credentialsSecretRef": {"name": name}}
+    return StorageLocation.read({"metadata": metadata(name, 7), "spec": {"s3": s3, **spec}})
+
+
+def plan_of(run: Run) -> BackupPlan:
+    assert isinstance(run.plan, BackupPlan)
+    return run.plan
+
+
+def storage(**spec: Any) -> dict[str, Any]:
+    return {"storage": {"locations": [{"name": "primary"}, {"name": "local"}], **spec}}
+
+
+def test_a_backup_goes_to_all_locations_of_its_job_in_their_order() -> None:
+    job = backup_job(**storage(strategy="Fallback"))
+
+    run = backup_run(execution(), job, datasource(), [volume(), bucket()])
+
+    plan = plan_of(run)
+    assert [target.location for target in plan.targets] == ["local", "primary"]
+    assert (plan.strategy, plan.min_copies, plan.left_out) == ("Fallback", 1, [])
+    assert len({file.path for file in run.secret_files}) == len(run.secret_files)
+
+
+def test_a_read_only_location_is_left_out_and_named() -> None:
+    job = backup_job(**storage(minCopies=1))
+
+    plan = plan_of(backup_run(execution(), job, datasource(), [bucket(accessMode="ReadOnly"), volume()]))
+
+    assert [target.location for target in plan.targets] == ["local"]
+    assert plan.left_out == ["primary"]
+
+
+def test_a_staging_volume_is_mounted_beside_the_locations_to_be_written() -> None:
+    job = backup_job(staging={"claimName": "spool", "path": "dumps"})
+
+    run = backup_run(execution(), job, datasource(), [bucket()])
+
+    root = "/run/dataguardian/volumes/staging"
+    assert plan_of(run).staging == FilesystemTarget(location="staging", root=root, prefix="dumps")
+    assert run.volumes == (Volume("spool", root, read_only=False),)
+
+
+def test_a_retry_is_told_the_folders_of_the_runs_that_it_tries_again() -> None:
+    run = backup_run(
+        execution("again", 9), backup_job(), datasource(), [bucket()], [execution("b", 0xB << 124), execution()]
+    )
+
+    plan = plan_of(run)
+    assert plan.retry_folders == [
+        "shop/nightly-00000000/20261124T020000Z-b0000000",
+        "shop/nightly-00000000/20261124T020000Z-00000000",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("locations", "staging"),
+    [
+        (
+            [location("backups"), location("again", s3={"bucket": "backups", "credentialsSecretRef": {"name": "x"}})],
+            None,
+        ),
+        ([bucket(), volume()], {"claimName": "backups", "path": "prod"}),
+    ],
+)
+def test_two_names_for_one_place_are_refused(locations: list[StorageLocation], staging: dict[str, str] | None) -> None:
+    job = backup_job(staging=staging) if staging else backup_job()
+
+    with pytest.raises(SpecInvalid, match="the same place"):
+        backup_run(execution(), job, datasource(), locations)
+
+
+def test_two_folders_of_one_volume_are_two_places() -> None:
+    job = backup_job(staging={"claimName": "backups", "path": "staging"})
+
+    assert plan_of(backup_run(execution(), job, datasource(), [bucket(), volume()])).staging is not None
+
+
+def test_the_manifest_names_the_datasource_by_its_object() -> None:
+    plan = plan_of(backup_run(execution(), backup_job(), datasource(), [bucket()]))
+
+    assert plan.source.datasource == "orders"
+
+
+@pytest.mark.parametrize(("status", "id"), [({"executionId": "of-the-manifest"}, "of-the-manifest"), ({}, None)])
+def test_a_restore_expects_the_id_that_the_backup_has_in_its_manifest(status: dict[str, Any], id: str | None) -> None:
+    backup = execution(status=status)
+
+    plan = restore_run(restore_request(), backup, bucket(), "a/manifest.json", datasource()).plan
+
+    assert getattr(plan, "backup_execution_id", None) == (id or backup.metadata.uid)
+
+
+def test_a_bucket_of_two_servers_is_two_places() -> None:
+    there = location(
+        "there", s3={"bucket": "backups", "endpoint": "https://there", "credentialsSecretRef": {"name": "x"}}
+    )
+    here = location("here", s3={"bucket": "backups", "endpoint": "https://here", "credentialsSecretRef": {"name": "x"}})
+
+    targets = plan_of(backup_run(execution(), backup_job(), datasource(), [there, here])).targets
+
+    assert all(isinstance(target, S3Target) for target in targets)
