@@ -72,8 +72,8 @@ def backup_cases(pod: Pod, s3: S3Server, database: str) -> list[Case]:
     file = shlex.quote(str(pod.folder / "by-hand"))
     bucket = s3.bucket()
 
-    def to(target: plans.Target, verification: str) -> sample.Figures:
-        return _runner(pod, pod.backup_plan(database, target, verification=verification))
+    def to(target: plans.Target, verification: str, **changes: object) -> sample.Figures:
+        return _runner(pod, pod.backup_plan(database, target, verification=verification, **changes))
 
     def to_s3(verification: str) -> Callable[[], sample.Figures]:
         def measure() -> sample.Figures:
@@ -81,6 +81,14 @@ def backup_cases(pod: Pod, s3: S3Server, database: str) -> list[Case]:
             return to(pod.s3(s3, bucket), verification)
 
         return measure
+
+    second = s3.bucket()
+
+    def to_two() -> sample.Figures:
+        targets = [pod.s3(s3, name, location=name) for name in (bucket, second)]
+        for target in targets:
+            shutil.rmtree(s3.store / target.bucket / "prod", ignore_errors=True)
+        return to(targets[0], "Size", targets=targets, min_copies=2)
 
     def to_file() -> sample.Figures:
         target = pod.volume()
@@ -95,6 +103,7 @@ def backup_cases(pod: Pod, s3: S3Server, database: str) -> list[Case]:
         Case("by hand: `pg_dump -Fc > file`", lambda: _shell(pod, database, f"pg_dump -Fc > {file}")),
         Case("backup to S3, sizes verified", to_s3("Size")),
         Case("backup to S3, read back and hashed", to_s3("ReadBack")),
+        Case("backup to two S3 locations at once, sizes verified", to_two),
         Case("backup to a volume, sizes verified", to_file),
     ]
 

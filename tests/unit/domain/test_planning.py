@@ -108,11 +108,11 @@ def test_a_restore_expects_the_id_that_the_backup_has_in_its_manifest(status: di
 
 
 def test_a_bucket_of_two_servers_is_two_places() -> None:
-    there = location(
-        "there", s3={"bucket": "backups", "endpoint": "https://there", "credentialsSecretRef": {"name": "x"}}
+    there, here = (
+        location(name, s3={"bucket": "backups", "endpoint": f"https://{name}", "credentialsSecretRef": {"name": "x"}})
+        for name in ("there", "here")
     )
-    here = location("here", s3={"bucket": "backups", "endpoint": "https://here", "credentialsSecretRef": {"name": "x"}})
 
     targets = plan_of(backup_run(execution(), backup_job(), datasource(), [there, here])).targets
 
-    assert all(isinstance(target, S3Target) for target in targets)
+    assert [isinstance(target, S3Target) for target in targets] == [True, True]
