@@ -5,54 +5,25 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..errors import SpecInvalid
 from ..resources.backup import BackupExecution, BackupJob
 from ..resources.datasource import Datasource
 from ..resources.restore import RestoreRequest
-from ..resources.storage_location import S3, StorageLocation
+from ..resources.storage_location import StorageLocation
 from .naming import backup_folder, job_folder
 from .plan import (
-    SECRETS_DIR,
-    STAGING,
-    VOLUMES_DIR,
     BackupPlan,
     CleanupPlan,
     CopyPlan,
     DatasourceProbe,
     Endpoint,
-    FilesystemTarget,
     IndexPlan,
     Plan,
     RestorePlan,
     RetentionPolicy,
-    S3Target,
     StorageProbe,
-    Target,
 )
 from .policies import retention_policy
-
-
-@dataclass(frozen=True)
-class SecretFile:
-    """One key of a Secret as a file; the path is relative to SECRETS_DIR."""
-
-    secret: str
-    key: str
-    path: str
-
-    @property
-    def mounted(self) -> str:
-        """The absolute path inside the pod."""
-        return f"{SECRETS_DIR}/{self.path}"
-
-
-@dataclass(frozen=True)
-class Volume:
-    """A PersistentVolumeClaim and where it is mounted."""
-
-    claim: str
-    path: str
-    read_only: bool
+from .targets import SecretFile, Volume, is_read_only, refuse_same_places, staging_of, targets_of
 
 
 @dataclass(frozen=True)
@@ -79,12 +50,12 @@ def backup_run(
     first. Raises SpecInvalid when two places are one.
     """
     source, secrets = _endpoint(datasource)
-    written = [location for location in locations if not _is_read_only(location)]
-    _all_different(written, job)
-    left_out = [location for location in locations if _is_read_only(location)]
+    written = [location for location in locations if not is_read_only(location)]
+    refuse_same_places(locations, job)
+    left_out = [location for location in locations if is_read_only(location)]
     others = [*left_out, *kept]
-    targets, target_secrets, volumes = _targets([*written, *others], read_only=False)
-    staging, staging_volumes = _staging(job)
+    targets, target_secrets, volumes = targets_of([*written, *others], read_only=False)
+    staging, staging_volumes = staging_of(job)
     meta, spec = execution.metadata, job.spec
     plan = BackupPlan(
         execution_id=meta.uid,
@@ -96,7 +67,7 @@ def backup_run(
         source=source,
         targets=targets[: len(written)],
         kept_locations=targets[len(written) :],
-        read_only=[location.metadata.name for location in others if _is_read_only(location)],
+        read_only=[location.metadata.name for location in others if is_read_only(location)],
         retention=retention_policy(job),
         codec=spec.compression.codec,
         level=spec.compression.level,
@@ -122,7 +93,7 @@ def restore_run(
 ) -> Run:
     """The run of one restore from one copy."""
     endpoint, secrets = _endpoint(target)
-    targets, target_secrets, volumes = _targets([location], read_only=True)
+    targets, target_secrets, volumes = targets_of([location], read_only=True)
     plan = RestorePlan(
         execution_id=request.metadata.uid,
         execution_name=request.metadata.name,
@@ -144,25 +115,25 @@ def datasource_probe(datasource: Datasource) -> Run:
 
 def storage_probe(location: StorageLocation) -> Run:
     """The check of a storage location."""
-    targets, secrets, volumes = _targets([location], read_only=False)
-    return Run(StorageProbe(target=targets[0], read_only=_is_read_only(location)), secrets, volumes)
+    targets, secrets, volumes = targets_of([location], read_only=False)
+    return Run(StorageProbe(target=targets[0], read_only=is_read_only(location)), secrets, volumes)
 
 
 def index_run(locations: Sequence[StorageLocation], folder: str) -> Run:
     """The listing of the backups in a folder of each location."""
-    targets, secrets, volumes = _targets(locations, read_only=True)
+    targets, secrets, volumes = targets_of(locations, read_only=True)
     return Run(IndexPlan(folder=folder, targets=targets), secrets, volumes)
 
 
 def cleanup_run(job: BackupJob, policy: RetentionPolicy, locations: Sequence[StorageLocation]) -> Run:
     """The judgement of all backups of a job, in all its locations."""
-    targets, secrets, volumes = _targets(locations, read_only=False)
+    targets, secrets, volumes = targets_of(locations, read_only=False)
     meta = job.metadata
     plan = CleanupPlan(
         folder=job_folder(meta.namespace, meta.name, meta.uid),
         policy=policy,
         targets=targets,
-        read_only=[location.metadata.name for location in locations if _is_read_only(location)],
+        read_only=[location.metadata.name for location in locations if is_read_only(location)],
     )
     return Run(plan, secrets, volumes)
 
@@ -175,7 +146,7 @@ def copy_run(
     targets: Sequence[StorageLocation],
 ) -> Run:
     """The copying of one backup from the first source that has it whole to all targets."""
-    all_targets, secrets, volumes = _targets([*sources, *targets], read_only=False)
+    all_targets, secrets, volumes = targets_of([*sources, *targets], read_only=False)
     plan = CopyPlan(
         backup_execution_id=execution_id,
         manifest_key=manifest_key,
@@ -186,46 +157,9 @@ def copy_run(
     return Run(plan, secrets, volumes)
 
 
-def _is_read_only(location: StorageLocation) -> bool:
-    return location.spec.access_mode == "ReadOnly"
-
-
 def _folder(execution: BackupExecution, job: BackupJob) -> str:
     meta = execution.metadata
     return backup_folder(meta.namespace, job.metadata.name, job.metadata.uid, meta.uid, meta.creation_timestamp)
-
-
-def _staging(job: BackupJob) -> tuple[FilesystemTarget | None, tuple[Volume, ...]]:
-    staging = job.spec.staging
-    if staging is None:
-        return None, ()
-    root = f"{VOLUMES_DIR}/{STAGING}"
-    target = FilesystemTarget(location=STAGING, root=root, prefix=staging.path)
-    return target, (Volume(staging.claim_name, root, read_only=False),)
-
-
-def _all_different(locations: Sequence[StorageLocation], job: BackupJob) -> None:
-    """Two names for one place would make two copies into one, and a staged dump that is removed into none."""
-    staging = job.spec.staging
-    seen: dict[tuple[str, ...], str] = {}
-    if staging:
-        seen["volume", staging.claim_name, staging.path] = "spec.staging"
-    for location in locations:
-        place, name = _place(location), f"StorageLocation {location.metadata.name!r}"
-        if place in seen:
-            raise SpecInvalid(
-                f"{seen[place]} and {name} are the same place.",
-                remedy="Give one of them another bucket, claim, prefix or path in spec of the BackupJob's locations.",
-            )
-        seen[place] = name
-
-
-def _place(location: StorageLocation) -> tuple[str, ...]:
-    if location.spec.s3:
-        s3 = location.spec.s3
-        return ("bucket", s3.endpoint or s3.region, s3.bucket, s3.prefix)
-    filesystem = location.spec.filesystem
-    return ("volume", filesystem.claim_name, filesystem.path) if filesystem else ("nowhere", location.metadata.name)
 
 
 def _endpoint(datasource: Datasource) -> tuple[Endpoint, tuple[SecretFile, ...]]:
@@ -251,45 +185,3 @@ def _endpoint(datasource: Datasource) -> tuple[Endpoint, tuple[SecretFile, ...]]
         ca_file=ca_file,
     )
     return endpoint, tuple(secrets)
-
-
-def _targets(
-    locations: Sequence[StorageLocation], *, read_only: bool
-) -> tuple[list[Target], tuple[SecretFile, ...], tuple[Volume, ...]]:
-    targets: list[Target] = []
-    secrets: list[SecretFile] = []
-    volumes: list[Volume] = []
-    for index, location in enumerate(locations):
-        if location.spec.s3:
-            target, files = _s3_target(location.metadata.name, location.spec.s3, f"storage-{index}")
-            targets.append(target)
-            secrets.extend(files)
-        elif location.spec.filesystem:
-            root = f"{VOLUMES_DIR}/storage-{index}"
-            filesystem = location.spec.filesystem
-            targets.append(FilesystemTarget(location=location.metadata.name, root=root, prefix=filesystem.path))
-            volumes.append(Volume(filesystem.claim_name, root, read_only or _is_read_only(location)))
-    return targets, tuple(secrets), tuple(volumes)
-
-
-def _s3_target(location: str, s3: S3, folder: str) -> tuple[S3Target, list[SecretFile]]:
-    credentials = s3.credentials_secret_ref
-    key_id = SecretFile(credentials.name, credentials.access_key_id_key, f"{folder}/access-key-id")
-    secret_key = SecretFile(credentials.name, credentials.secret_access_key_key, f"{folder}/secret-access-key")
-    secrets = [key_id, secret_key]
-    ca_file = None
-    if s3.ca_secret_ref:
-        ca = SecretFile(s3.ca_secret_ref.name, s3.ca_secret_ref.key, f"{folder}/ca.crt")
-        secrets.append(ca)
-        ca_file = ca.mounted
-    target = S3Target(
-        location=location,
-        bucket=s3.bucket,
-        prefix=s3.prefix,
-        endpoint=s3.endpoint,
-        region=s3.region,
-        access_key_id_file=key_id.mounted,
-        secret_access_key_file=secret_key.mounted,
-        ca_file=ca_file,
-    )
-    return target, secrets

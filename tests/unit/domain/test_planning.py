@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from dataguardian.domain.plan import BackupPlan, FilesystemTarget, S3Target
-from dataguardian.domain.planning import Run, Volume, backup_run, restore_run
+from dataguardian.domain.planning import Run, backup_run, restore_run
+from dataguardian.domain.targets import Volume
 from dataguardian.errors import SpecInvalid
 from dataguardian.resources.storage_location import StorageLocation
 from tests.unit.objects import backup_job, bucket, datasource, execution, metadata, restore_request, volume
@@ -38,13 +39,15 @@ def test_a_backup_goes_to_all_locations_of_its_job_in_their_order() -> None:
     assert len({file.path for file in run.secret_files}) == len(run.secret_files)
 
 
-def test_a_read_only_location_is_left_out_and_named() -> None:
+def test_a_read_only_location_is_left_out_and_named_and_retention_looks_at_it() -> None:
     job = backup_job(**storage(minCopies=1))
+    locations = [bucket(accessMode="ReadOnly"), volume()]
 
-    plan = plan_of(backup_run(execution(), job, datasource(), [bucket(accessMode="ReadOnly"), volume()]))
+    plan = plan_of(backup_run(execution(), job, datasource(), locations, kept=[location("former")]))
 
     assert [target.location for target in plan.targets] == ["local"]
-    assert plan.left_out == ["primary"]
+    assert plan.left_out == plan.read_only == ["primary"]
+    assert [target.location for target in plan.kept_locations] == ["primary", "former"]
 
 
 def test_a_staging_volume_is_mounted_beside_the_locations_to_be_written() -> None:
@@ -59,7 +62,11 @@ def test_a_staging_volume_is_mounted_beside_the_locations_to_be_written() -> Non
 
 def test_a_retry_is_told_the_folders_of_the_runs_that_it_tries_again() -> None:
     run = backup_run(
-        execution("again", 9), backup_job(), datasource(), [bucket()], [execution("b", 0xB << 124), execution()]
+        execution("again", 9),
+        backup_job(),
+        datasource(),
+        [bucket()],
+        retried=[execution("b", 0xB << 124), execution()],
     )
 
     plan = plan_of(run)
