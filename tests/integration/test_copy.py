@@ -89,20 +89,21 @@ def test_a_damaged_backup_is_copied_nowhere_and_nothing_half_stays(
 def test_a_damaged_copy_is_replaced_by_a_good_one_and_by_no_other(
     pod: Pod, s3_server: S3Server, source: FilesystemTarget, target: S3Target
 ) -> None:
-    assert pod.run(pod.copy_plan([source], [target])).status == 0
-    bad = s3_server.store / target.bucket / "prod" / FOLDER / "data.dump.zst"
-    good = bad.read_bytes()
-    damage(bad)
     third = pod.volume("third")
+    assert pod.run(pod.copy_plan([source], [target, third])).status == 0
+    good = stored(target, s3_server)
+    for folder in (s3_server.store / target.bucket / "prod" / FOLDER, folder_of(third)):
+        damage(folder / "data.dump.zst")
+    bad = stored(target, s3_server)
 
     refused = pod.run(pod.copy_plan([third], [target]))
-    assert refused.failure[:2] == (66, "not-found")
-    assert len(stored(target, s3_server)) == len(stored(source, s3_server))
+    left = stored(target, s3_server)
+    ended = pod.run(pod.copy_plan([third, source], [target]))
 
-    ended = pod.run(pod.copy_plan([source], [target]))
-
+    assert refused.failure[:2] == (65, "backup-corrupt")
+    assert left == bad != good
     assert ended.status == 0, ended.output
-    assert bad.read_bytes() == good
+    assert stored(target, s3_server) == good
 
 
 def test_a_target_that_fails_does_not_keep_the_others_from_their_copy(
