@@ -20,7 +20,14 @@
     ├── Interrupted            70   the runner could not tell how it ended; Kubernetes says why
     │   ├── OutOfMemory
     │   ├── Evicted
-    │   ├── NotStarted
+    │   ├── NotStarted              the pod could not start
+    │   │   ├── ImagePullFailed
+    │   │   ├── Unschedulable
+    │   │   ├── QuotaExceeded
+    │   │   ├── PodSecurityRefused
+    │   │   ├── PodRefused          no such service account or priority class, another admission rule
+    │   │   └── VolumeUnavailable
+    │   ├── NodeLost
     │   ├── DeadlineExceeded
     │   ├── RunnerKilled
     │   └── RunnerLost
@@ -168,6 +175,48 @@ class NotStarted(Interrupted):
     """The runner's pod could not start."""
 
     code = "not-started"
+
+
+class ImagePullFailed(NotStarted):
+    """The runner's image could not be pulled."""
+
+    code = "image-pull-failed"
+
+
+class Unschedulable(NotStarted):
+    """No node takes the runner's pod."""
+
+    code = "unschedulable"
+
+
+class QuotaExceeded(NotStarted):
+    """The namespace's quota left no room for the runner's pod."""
+
+    code = "quota-exceeded"
+
+
+class PodSecurityRefused(NotStarted):
+    """The namespace's Pod Security level does not allow the runner's pod."""
+
+    code = "pod-security-refused"
+
+
+class PodRefused(NotStarted):
+    """The API server did not take the runner's pod: what it names is missing, or a policy forbids it."""
+
+    code = "pod-refused"
+
+
+class VolumeUnavailable(NotStarted):
+    """A volume of the runner's pod is missing or cannot be mounted."""
+
+    code = "volume-unavailable"
+
+
+class NodeLost(Interrupted):
+    """The node of the runner's pod does not answer any more."""
+
+    code = "node-lost"
 
 
 class DeadlineExceeded(Interrupted):
