@@ -55,6 +55,14 @@ class RunnerSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
+class RunLimits:
+    """How many runs there are at once, and how long the pod of one may take to start."""
+
+    max_concurrent: int = 10
+    start_deadline_seconds: int = 600
+
+
+@dataclass(frozen=True, kw_only=True)
 class RequestLimits:
     """How much the operator asks of the API server."""
 
@@ -72,6 +80,7 @@ class OperatorSettings:
     redis: RedisSettings
     runner: RunnerSettings
     requests: RequestLimits
+    limits: RunLimits
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,6 +152,21 @@ def runner(env: Environment) -> RunnerSettings:
     )
 
 
+def run_limits(env: Environment) -> RunLimits:
+    """Limits of the runs of this installation. Raises ConfigInvalid for one below 1."""
+    limits = RunLimits(
+        max_concurrent=env.number("MAX_CONCURRENT_EXECUTIONS", RunLimits.max_concurrent),
+        start_deadline_seconds=env.number("START_DEADLINE_SECONDS", RunLimits.start_deadline_seconds),
+    )
+    if limits.max_concurrent < 1 or limits.start_deadline_seconds < 1:
+        raise ConfigInvalid(
+            f"{PREFIX}MAX_CONCURRENT_EXECUTIONS is {limits.max_concurrent} and {PREFIX}START_DEADLINE_SECONDS "
+            f"{limits.start_deadline_seconds}.",
+            remedy="Set both to 1 or more.",
+        )
+    return limits
+
+
 def requests(env: Environment) -> RequestLimits:
     """The bound on the operator's requests to the API server. Raises ConfigInvalid when it allows none."""
     limits = RequestLimits(per_second=env.number("KUBERNETES_QPS", 100), burst=env.number("KUBERNETES_BURST", 200))
@@ -163,4 +187,5 @@ def operator(env: Environment) -> OperatorSettings:
         redis=redis(env),
         runner=runner(env),
         requests=requests(env),
+        limits=run_limits(env),
     )

@@ -87,6 +87,10 @@ volumeMounts:
 - name: DATAGUARDIAN_REDIS_PASSWORD_FILE
   value: /run/dataguardian/credentials/redis-password
 {{- end }}
+- name: DATAGUARDIAN_MAX_CONCURRENT_EXECUTIONS
+  value: {{ .Values.maxConcurrentExecutions | quote }}
+- name: DATAGUARDIAN_START_DEADLINE_SECONDS
+  value: {{ .Values.startDeadlineSeconds | quote }}
 - name: DATAGUARDIAN_RUNNER_IMAGE
   value: {{ include "dataguardian.ownImage" . }}
 - name: DATAGUARDIAN_RUNNER_IMAGE_PULL_POLICY
