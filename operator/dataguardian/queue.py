@@ -1,5 +1,8 @@
 """The queues of runs that wait to start: Redis Streams with one consumer group.
 
+A queue is two streams: ``backup-queue`` of the scheduled runs, and ``backup-queue:manual`` of the manual ones, so that
+one of these never waits behind thousands of those.
+
 Entries are hints. What waits is written in the run objects, so that a queue may lose everything (the sweep fills it
 again) and may say something twice (a run is started once, whoever asks).
 """
@@ -13,7 +16,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, Self, TypeVar, cast
 
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
@@ -22,6 +25,7 @@ from redis.credentials import CredentialProvider
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError, ResponseError
 
+from .domain.capacity import PRIORITIES, Priority
 from .errors import QueueUnavailable
 from .settings import RedisSettings, read_secret
 
@@ -35,7 +39,6 @@ GROUP = "workers"
 # stay in the group for ever.
 CONSUMER = "operator"
 ANSWER_S = 4.0
-MAX_BLOCK_MS = 2000
 ABANDONED_MS = 60_000
 _PAGE = 1000
 
@@ -51,6 +54,7 @@ class Entry:
     execution_id: str
     namespace: str
     name: str
+    priority: Priority = "manual"
     receipt: str = field(default="", compare=False)  # Redis' id of an entry that was taken
 
 
@@ -66,6 +70,9 @@ class Queue:
             ssl=settings.tls,
             credential_provider=_Password(settings.password_file) if settings.password_file else None,
             socket_connect_timeout=ANSWER_S / 2,
+            # ANSWER_S limits a call. With a limit of its own redis-py sends through asyncio.wait_for, which swallows a
+            # cancellation that comes at the wrong moment (Python before 3.12), and the process would not end.
+            socket_timeout=None,
             # Once, for a connection that ended while it was idle; what is done twice is harmless.
             retry=Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,)),
             decode_responses=True,
@@ -88,67 +95,69 @@ class Queue:
             "execution_id": entry.execution_id,
             "namespace": entry.namespace,
             "name": entry.name,
+            "priority": entry.priority,
         }
-        await self._ask(self._redis.xadd(queue, fields))
+        await self._ask(self._redis.xadd(_stream(queue, entry.priority), fields))
 
-    async def take(self, queue: str, *, count: int, block_ms: int) -> list[Entry]:
-        """Up to ``count`` entries for this caller alone, in order; empty when none came within ``block_ms``.
+    async def take(self, queue: str, priority: Priority, *, count: int) -> list[Entry]:
+        """Up to ``count`` entries of one priority for this caller alone, in order; empty when there are none now.
 
-        Entries that were taken and not acknowledged for ABANDONED_MS come first: their worker is dead. The wait
-        is MAX_BLOCK_MS at most.
+        Entries that were taken and not acknowledged for ABANDONED_MS come first: their worker is dead.
         """
-        if raw := await self._reclaim(queue, count):
-            return await self._entries(queue, raw)
-        block = min(block_ms, MAX_BLOCK_MS) or None  # Redis reads 0 as for ever
-        ask = partial(self._redis.xreadgroup, GROUP, CONSUMER, {queue: ">"}, count=count, block=block)
-        answer: list[tuple[str, list[RawEntry]]] = await self._in_group(queue, ask)
-        return await self._entries(queue, answer[0][1]) if answer else []
+        stream = _stream(queue, priority)
+        if raw := await self._reclaim(stream, count):
+            return await self._entries(stream, priority, raw)
+        ask = partial(self._redis.xreadgroup, GROUP, CONSUMER, {stream: ">"}, count=count)
+        answer: list[tuple[str, list[RawEntry]]] = await self._in_group(stream, ask)
+        return await self._entries(stream, priority, answer[0][1]) if answer else []
 
     async def ack(self, queue: str, entry: Entry) -> None:
         """Remove an entry that was taken; once more is no error."""
-        await self._drop(queue, entry.receipt)
+        await self._drop(_stream(queue, entry.priority), entry.receipt)
 
     async def waiting(self, queue: str) -> set[str]:
         """The executions that have an entry, taken or not: all that is not acknowledged."""
         found: set[str] = set()
-        start = "-"
-        while page := await self._page(queue, start):
-            found.update(fields.get("execution_id", "") for _, fields in page)
-            start = f"({page[-1][0]}"
+        for priority in PRIORITIES:
+            start = "-"
+            while page := await self._page(_stream(queue, priority), start):
+                found.update(fields.get("execution_id", "") for _, fields in page)
+                start = f"({page[-1][0]}"
         return found
 
     async def depth(self, queue: str) -> int:
         """How many entries are not acknowledged."""
-        return int(await self._ask(self._redis.xlen(queue)))
+        lengths = [await self._ask(self._redis.xlen(_stream(queue, priority))) for priority in PRIORITIES]
+        return sum(int(length) for length in lengths)
 
-    async def _page(self, queue: str, start: str) -> list[tuple[str, dict[str, str]]]:
-        page: Any = await self._ask(self._redis.xrange(queue, min=start, count=_PAGE))
+    async def _page(self, stream: str, start: str) -> list[tuple[str, dict[str, str]]]:
+        page: Any = await self._ask(self._redis.xrange(stream, min=start, count=_PAGE))
         return list(page)
 
-    async def _reclaim(self, queue: str, count: int) -> list[RawEntry]:
+    async def _reclaim(self, stream: str, count: int) -> list[RawEntry]:
         cursor = "0-0"
         while True:
             ask = partial(
                 self._redis.xautoclaim,
-                queue, GROUP, CONSUMER, min_idle_time=ABANDONED_MS, start_id=cursor, count=count,
+                stream, GROUP, CONSUMER, min_idle_time=ABANDONED_MS, start_id=cursor, count=count,
             )  # fmt: skip
-            answer = await self._in_group(queue, ask)
+            answer = await self._in_group(stream, ask)
             cursor, found = answer[0], answer[1]
             if found or cursor == "0-0":
                 return list(found)
 
-    async def _in_group(self, queue: str, ask: Callable[[], Awaitable[Any]]) -> Any:
+    async def _in_group(self, stream: str, ask: Callable[[], Awaitable[Any]]) -> Any:
         """The group's answer; the group is made when it is absent, at first and after FLUSHALL."""
 
         async def answer() -> Any:
             try:
                 return await ask()
             except ResponseError as error:
-                if not str(error).startswith(("NOGROUP", "UNBLOCKED")):
+                if not str(error).startswith("NOGROUP"):
                     raise
             try:
                 # From the beginning: entries may have been pushed before the group was there.
-                await self._redis.xgroup_create(queue, GROUP, id="0", mkstream=True)
+                await self._redis.xgroup_create(stream, GROUP, id="0", mkstream=True)
             except ResponseError as error:
                 if not str(error).startswith("BUSYGROUP"):  # another one was faster
                     raise
@@ -156,22 +165,26 @@ class Queue:
 
         return await self._ask(answer())
 
-    async def _entries(self, queue: str, raw: list[RawEntry]) -> list[Entry]:
+    async def _entries(self, stream: str, priority: Priority, raw: list[RawEntry]) -> list[Entry]:
         """The entries; what cannot be read as one is removed, or it would come back for ever."""
         entries = []
         for receipt, fields in raw:
             try:
-                entries.append(Entry(receipt=receipt, **(fields or {})))
+                entry = Entry(receipt=receipt, **cast(dict[str, Any], fields or {}))
             except TypeError:
-                extra = {"action": "entry_dropped", "queue": queue, "receipt": receipt}
-                log.warning("An entry of the queue is not one of ours and was removed", extra=extra)
-                await self._drop(queue, receipt)
+                entry = None
+            if entry is not None and entry.priority == priority:
+                entries.append(entry)
+                continue
+            extra = {"action": "entry_dropped", "stream": stream, "receipt": receipt}
+            log.warning("An entry of the queue is not one of ours and was removed", extra=extra)
+            await self._drop(stream, receipt)
         return entries
 
-    async def _drop(self, queue: str, receipt: str) -> None:
+    async def _drop(self, stream: str, receipt: str) -> None:
         async with self._redis.pipeline(transaction=True) as both:
-            both.xack(queue, GROUP, receipt)
-            both.xdel(queue, receipt)
+            both.xack(stream, GROUP, receipt)
+            both.xdel(stream, receipt)
             await self._ask(both.execute())
 
     async def _ask(self, call: Awaitable[Answer]) -> Answer:
@@ -187,6 +200,10 @@ class Queue:
             ) from error
         self._away_since = None
         return answer
+
+
+def _stream(queue: str, priority: Priority) -> str:
+    return queue if priority == "scheduled" else f"{queue}:{priority}"
 
 
 class _Password(CredentialProvider):

@@ -144,7 +144,9 @@ class ApiServer(Service):
         return name
 
     @asynccontextmanager
-    async def connect(self, *, user: str | None = None, bucket: TokenBucket | None = None) -> AsyncIterator[Kubernetes]:
+    async def connect(
+        self, *, user: str | None = None, bucket: TokenBucket | None = None, make: type[Kubernetes] = Kubernetes
+    ) -> AsyncIterator[Kubernetes]:
         """Our own client, as the administrator or somebody else."""
         configuration = client.Configuration()
         await config.load_kube_config(  # type: ignore[no-untyped-call]  # has no annotations
@@ -153,7 +155,7 @@ class ApiServer(Service):
         async with client.ApiClient(configuration) as api:
             if user:
                 api.default_headers["Impersonate-User"] = user
-            yield Kubernetes(api, bucket=bucket)
+            yield make(api, bucket=bucket)
 
     def _kubeconfig(self) -> dict[str, object]:
         server = {"server": f"https://{self.host}:{self.port}", "certificate-authority": str(self.certificate)}

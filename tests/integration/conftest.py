@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
@@ -25,7 +25,10 @@ from .runs import Pod
 from .services import PostgresServer, RedisServer, S3Server, Service
 from .shop import big
 from .valve import Valve
+from .workers import Counting
+from .world import World
 
+NewContext = Callable[..., Context]
 ServiceT = TypeVar("ServiceT", bound=Service)
 
 
@@ -105,6 +108,48 @@ async def context(kube: Kubernetes, history: History, queue: Queue) -> Context:
     """What the operator's workers share."""
     runner = settings.RunnerSettings(image="unused", image_pull_policy="Never", image_pull_secrets=())
     return Context(kube=kube, queue=queue, history=history, runner=runner, catalog=Catalog(kube))
+
+
+@pytest.fixture(scope="session")
+def migrated(postgres_server: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A history database with its tables."""
+    name = postgres_server.database()
+    migrate(postgres_settings(postgres_server, name, tmp_path_factory.mktemp("migrate")), deadline_s=10)
+    return name
+
+
+@pytest.fixture
+async def world(kube: Kubernetes, namespace: str) -> AsyncIterator[World]:
+    """A namespace with everything that acts in it but the operator."""
+    made = World(kube, namespace)
+    yield made
+    await made.clear()
+
+
+@pytest.fixture
+def own_redis() -> Iterator[RedisServer]:
+    """A Redis of the test's own, which it may stop and flush."""
+    yield from _running(RedisServer())
+
+
+@pytest.fixture
+async def new_context(
+    apiserver: ApiServer, postgres_server: PostgresServer, migrated: str, own_redis: RedisServer, tmp_path: Path
+) -> AsyncIterator[NewContext]:
+    """Makes what the workers of one operator share; the clients live as long as the test."""
+    runner = settings.RunnerSettings(image="unused", image_pull_policy="Never", image_pull_secrets=())
+    async with (
+        apiserver.connect(make=Counting) as kube,
+        History(postgres_settings(postgres_server, migrated, tmp_path)) as history,
+        Queue(redis_settings(own_redis, tmp_path)) as queue,
+    ):
+
+        def make(max_concurrent: int = 10, start_deadline_seconds: int = 600) -> Context:
+            limits = settings.RunLimits(max_concurrent=max_concurrent, start_deadline_seconds=start_deadline_seconds)
+            catalog = Catalog(kube)
+            return Context(kube=kube, queue=queue, history=history, runner=runner, catalog=catalog, limits=limits)
+
+        yield make
 
 
 @pytest.fixture(scope="session")

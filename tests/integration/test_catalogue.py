@@ -13,7 +13,7 @@ from dataguardian.resources import datasource
 from dataguardian.resources.backup import BACKUP_EXECUTION, BackupExecution
 from dataguardian.resources.common import API_VERSION
 from dataguardian.resources.storage_location import StorageLocation
-from dataguardian.workers import dispatcher, imports
+from dataguardian.workers import dispatcher, imports, sweep
 from dataguardian.workers.catalog import Catalog
 from dataguardian.workers.context import Context
 from dataguardian.workers.operations import RUN_KINDS, prepare_restore
@@ -150,7 +150,7 @@ async def test_an_import_is_no_run(context: Context, kube: Kubernetes, namespace
     context.catalog.put(BACKUP_EXECUTION, execution)
 
     await dispatcher.accept(context, RUN_KINDS["backup"], execution)
-    await dispatcher.sweep(context)
+    await sweep.sweep(context)
 
     assert (await stored.read(kube, execution)).status.phase is None
     assert context.catalog.all(BACKUP_EXECUTION) == []

@@ -25,7 +25,12 @@ OBJECTS = """
 apiVersion: dataguardian.io/v1alpha1
 kind: Datasource
 metadata: {name: orders}
-spec: {engine: postgresql, host: db, database: orders, credentialsSecretRef: {name: db}}
+spec:
+  engine: postgresql
+  host: db
+  database: orders
+  credentialsSecretRef: {name: db}
+  maxConcurrentExecutions: 10
 ---
 apiVersion: dataguardian.io/v1alpha1
 kind: StorageLocation

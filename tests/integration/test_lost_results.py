@@ -15,7 +15,7 @@ from dataguardian.kube.client import JSON, Absent, Kubernetes, jobs_path
 from dataguardian.kube.jobs import planned
 from dataguardian.resources.backup import BACKUP_EXECUTION, BackupExecution
 from dataguardian.resources.common import timestamp
-from dataguardian.workers import dispatcher, lost_results, recorder, side_jobs
+from dataguardian.workers import lost_results, recorder, side_jobs, sweep
 from dataguardian.workers.context import Context
 
 from . import side_pods, stored
@@ -42,7 +42,7 @@ async def lost_run(context: Context, namespace: str, **spec: object) -> BackupEx
 
 async def search(context: Context, namespace: str) -> JSON:
     """The Kubernetes Job that looks for the manifest, after a sweep."""
-    await dispatcher.sweep(context)
+    await sweep.sweep(context)
     return await context.kube.get(jobs_path(namespace, "find-nightly-1"))
 
 
@@ -50,7 +50,7 @@ async def answer(context: Context, node: Kubelet, job: JSON, report: Report, *fo
     """The store answers, and the next sweep comes."""
     side_jobs.observe(context, "MODIFIED", await side_pods.end(context.kube, node, job, report, found))
     await lost_results.settle_all(context)
-    await dispatcher.sweep(context)
+    await sweep.sweep(context)
 
 
 def manifest(run: BackupExecution, location: str) -> ManifestFound:
@@ -120,7 +120,7 @@ async def test_while_the_store_does_not_answer_the_run_waits_for_a_bounded_time(
     await answer(context, node, await search(context, namespace), away)
     assert (await stored.read(kube, run)).status.phase == "Running"
     context.searches[run.metadata.uid].since -= lost_results.DEADLINE
-    await dispatcher.sweep(context)
+    await sweep.sweep(context)
 
     after = await stored.read(kube, run)
     assert after.status.error is not None

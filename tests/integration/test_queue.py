@@ -8,11 +8,13 @@ import time
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 import redis.asyncio
 
 from dataguardian import queue as queues
+from dataguardian.domain.capacity import Priority
 from dataguardian.errors import ConfigInvalid
 from dataguardian.queue import Entry, Queue, QueueUnavailable
 from dataguardian.settings import RedisSettings
@@ -60,12 +62,12 @@ async def queue(settings: RedisSettings) -> AsyncIterator[Queue]:
         yield opened
 
 
-def entry(name: str = "nightly-202611240200") -> Entry:
-    return Entry(execution_id=str(uuid.uuid4()), namespace="shop", name=name)
+def entry(name: str = "nightly-202611240200", priority: Priority = "scheduled") -> Entry:
+    return Entry(execution_id=str(uuid.uuid4()), namespace="shop", name=name, priority=priority)
 
 
-async def taken(queue: Queue, count: int = 10) -> list[Entry]:
-    return await queue.take(NAME, count=count, block_ms=0)
+async def taken(queue: Queue, count: int = 10, priority: Priority = "scheduled") -> list[Entry]:
+    return await queue.take(NAME, priority, count=count)
 
 
 async def refusal(queue: Queue) -> float:
@@ -129,13 +131,32 @@ async def test_waiting_names_every_execution_of_a_long_queue(queue: Queue, admin
     assert await queue.waiting(NAME) == {str(number) for number in range(2_500)}
 
 
-async def test_a_waiting_taker_gets_what_comes(queue: Queue) -> None:
-    await taken(queue)
-    waiting = asyncio.create_task(queue.take(NAME, count=1, block_ms=2_000))
-    late = entry()
-    await queue.push(NAME, late)
+async def test_a_manual_entry_waits_behind_no_scheduled_one(queue: Queue) -> None:
+    for number in range(20):
+        await queue.push(NAME, entry(str(number)))
+    person = entry("person", "manual")
+    await queue.push(NAME, person)
 
-    assert await waiting == [late]
+    assert await taken(queue, priority="manual") == [person]
+    assert await queue.waiting(NAME) >= {person.execution_id}
+    assert (await queue.depth(NAME), len(await queue.waiting(NAME))) == (21, 21)
+
+
+async def test_an_acknowledged_manual_entry_is_gone(queue: Queue, admin: redis.asyncio.Redis) -> None:
+    await queue.push(NAME, entry("person", "manual"))
+    (held,) = await taken(queue, priority="manual")
+
+    await queue.ack(NAME, held)
+
+    assert await queue.depth(NAME) == 0
+    assert (await admin.xpending(f"{NAME}:manual", queues.GROUP))["pending"] == 0
+
+
+async def test_nothing_is_waited_for_where_there_is_nothing(queue: Queue) -> None:
+    begun = time.monotonic()
+
+    assert await taken(queue) == []
+    assert time.monotonic() - begun < 1
 
 
 async def test_an_entry_of_a_dead_worker_is_taken_over(queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -177,24 +198,13 @@ async def test_flushall_loses_no_new_entry(queue: Queue, admin: redis.asyncio.Re
     assert await taken(queue) == [new]
 
 
-async def test_flushall_does_not_disturb_a_waiting_taker(queue: Queue, admin: redis.asyncio.Redis) -> None:
-    await taken(queue)
-    waiting = asyncio.create_task(queue.take(NAME, count=1, block_ms=2_000))
-    while not (await admin.info("clients"))["blocked_clients"]:
-        assert not waiting.done()
-
-    await admin.flushall()
-    new = entry()
-    await queue.push(NAME, new)
-
-    assert await waiting == [new]
-
-
 async def test_a_stranger_in_the_queue_is_removed(
     queue: Queue, admin: redis.asyncio.Redis, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.WARNING)
     await admin.xadd(NAME, {"something": "else"})
+    misplaced = {"execution_id": "x", "namespace": "shop", "name": "x", "priority": "manual"}
+    await admin.xadd(NAME, cast(dict[Any, Any], misplaced))
     ours = entry()
     await queue.push(NAME, ours)
 

@@ -67,15 +67,15 @@ class Capacity:
         """How many more runs the datasource takes."""
         return max(0, self.source_limit(source) - len(self._users(source)))
 
-    def obstacle(self, source: Source | None) -> Obstacle | None:
-        """The limit that keeps a run of the datasource from starting now, and who uses it."""
+    def obstacle(self, source: Source | None, *, ahead: int = 0) -> Obstacle | None:
+        """The limit that keeps a run of the datasource from starting now, and who uses it; ``ahead`` go before it."""
         if source is not None and not self.room_of(source):
             return self._source_full(source)
-        if not self.room:
+        if self.room <= ahead:
             return Obstacle(
                 LIMIT_REACHED,
-                f"{self.limit} runs are under way, and there are no more at once (maxConcurrentExecutions of the "
-                "installation). This one starts when another one ends.",
+                f"No more than {self.limit} runs are under way at once (maxConcurrentExecutions of the installation). "
+                "This run starts when its turn comes.",
             )
         return None
 

@@ -3,34 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from ..errors import (
     Cancelled,
+    DataGuardianError,
     DeadlineExceeded,
     Evicted,
     Interrupted,
-    NotStarted,
+    NodeLost,
     OutOfMemory,
     RunnerKilled,
     RunnerLost,
 )
 from . import report as reports
-from .naming import CONTAINER
+from .pods import condition, disruption, last_try, node_lost, runner_report, terminated
 from .report import Report
+from .startup import REMEDIES, waits_for
 
 JSON = dict[str, Any]
+AGAIN = "Run again; look at the node's events if it happens again."
+NODE_GONE = {"DeletionByTaintManager", "DeletionByPodGC"}
+GRACE = timedelta(minutes=5)  # after the deadline of a Kubernetes Job, for its pods to end
 
 
 def finished(job: JSON) -> bool:
     """Whether the Kubernetes Job has ended, either way."""
-    return _condition(job, "Complete") is not None or _condition(job, "Failed") is not None
+    return condition(job, "Complete", "True") is not None or condition(job, "Failed", "True") is not None
+
+
+def going(job: JSON) -> bool:
+    """Whether the Kubernetes Job is being deleted."""
+    return job["metadata"].get("deletionTimestamp") is not None
 
 
 def finished_at(job: JSON) -> datetime | None:
     """When the Kubernetes Job ended, the same however often it is asked; None when it has not."""
-    end = _condition(job, "Complete") or _condition(job, "Failed")
+    end = condition(job, "Complete", "True") or condition(job, "Failed", "True")
     return datetime.fromisoformat(end["lastTransitionTime"]) if end else None
 
 
@@ -38,85 +48,91 @@ def outcome(job: JSON, pods: Sequence[JSON], *, step: str) -> Report:
     """The result of a finished Kubernetes Job: the runner's own word, or what Kubernetes says of a runner that could
     not leave one. ``step`` is the last step that is known."""
     newest = last_try(pods)
-    report = _runner_report(newest) if newest else None
-    succeeded = _condition(job, "Complete") is not None
-    if report is not None and _out_of_time(job, report):
+    report = runner_report(newest)
+    succeeded = condition(job, "Complete", "True") is not None
+    if report is not None and _was_stopped(report):
         report = None
     if report is not None and (report.completed == succeeded or report.failure is not None):
         return report
     return reports.failed(_interruption(job, newest), step)
 
 
-def _out_of_time(job: JSON, report: Report) -> bool:
-    """Whether the runner was asked to end because its deadline had passed; it cannot know that."""
-    failed = _condition(job, "Failed") or {}
-    asked = report.failure is not None and report.failure.code == Cancelled.code
-    return asked and failed.get("reason") == "DeadlineExceeded"
+def cancelled(pod: JSON | None, *, step: str) -> Report:
+    """The result of a run whose Kubernetes Job was deleted because somebody asked for its end: it is completed when
+    the runner says that it had completed by then."""
+    report = runner_report(pod)
+    if report is not None and (report.completed or _was_stopped(report)):
+        return report
+    return reports.failed(Cancelled("The run was cancelled.", remedy="Run it again when it is wanted."), step)
 
 
-def last_try(pods: Sequence[JSON]) -> JSON | None:
-    """The newest pod of a Kubernetes Job."""
-    return max(pods, key=lambda pod: str(pod["metadata"]["creationTimestamp"]), default=None)
+def vanished(pod: JSON | None, *, step: str) -> Report:
+    """The result of a run whose Kubernetes Job is gone, by its pod as it was last seen."""
+    report = runner_report(pod)
+    if report is not None and not _was_stopped(report):
+        return report
+    return reports.failed(RunnerLost("The Kubernetes Job of the run is gone.", remedy=AGAIN), step)
 
 
-def waiting_reason(pod: JSON) -> str | None:
-    """Why a pod does not start, in Kubernetes' words; None when it does not wait for anything notable."""
-    for condition in pod.get("status", {}).get("conditions", []):
-        if condition["type"] == "PodScheduled" and condition["status"] == "False":
-            return _sentence(condition)
-    for container in pod.get("status", {}).get("containerStatuses", []):
-        waiting = container["state"].get("waiting")
-        if waiting and waiting.get("reason") not in (None, "ContainerCreating", "PodInitializing"):
-            return _sentence(waiting)
-    return None
+def overdue(job: JSON, pod: JSON | None, *, now: datetime) -> DataGuardianError | None:
+    """Why an unfinished Kubernetes Job will not tell its end any more; None while it may."""
+    if pod is not None and node_lost(pod, now=now):
+        node = pod.get("spec", {}).get("nodeName") or "of the pod"
+        return NodeLost(f"The node {node} does not answer any more.", remedy=AGAIN)
+    started = job.get("status", {}).get("startTime")
+    limit = timedelta(seconds=job["spec"]["activeDeadlineSeconds"])
+    if started is None or datetime.fromisoformat(started) + limit + GRACE >= now:
+        return None
+    return _too_late()
 
 
-def _sentence(state: JSON) -> str:
-    text = f"{state.get('reason')}: {state.get('message') or 'no more is told'}"
-    return text.rstrip(". ") + "."
+def lost(report: Report) -> bool:
+    """Whether nothing is known of the runner's end, not even that something ended it."""
+    return report.failure is not None and report.failure.code in (RunnerLost.code, NodeLost.code)
 
 
-def _condition(job: JSON, type: str) -> JSON | None:
-    for condition in job.get("status", {}).get("conditions", []):
-        if condition["type"] == type and condition["status"] == "True":
-            return dict(condition)
-    return None
+def _was_stopped(report: Report) -> bool:
+    """Whether the runner ended because it was asked to; it cannot know by whom."""
+    return report.failure is not None and report.failure.code == Cancelled.code
 
 
-def _terminated(pod: JSON) -> JSON | None:
-    for container in pod.get("status", {}).get("containerStatuses", []):
-        # Others, such as a mesh's, are put into the pod by the cluster.
-        if container["name"] == CONTAINER and "terminated" in container["state"]:
-            return dict(container["state"]["terminated"])
-    return None
-
-
-def _runner_report(pod: JSON) -> Report | None:
-    terminated = _terminated(pod)
-    return reports.decode(terminated.get("message", "")) if terminated else None
+def _too_late() -> DeadlineExceeded:
+    return DeadlineExceeded(
+        "The run took longer than spec.activeDeadlineSeconds.",
+        remedy="Raise the deadline, or find what holds the run up in its log.",
+    )
 
 
 def _interruption(job: JSON, pod: JSON | None) -> Interrupted:
     """Why a runner could not leave a report."""
-    failed = _condition(job, "Failed") or {}
-    terminated = (_terminated(pod) if pod else None) or {}
-    waiting = waiting_reason(pod) if pod else None
-    again = "Run again; look at the node's events if it happens again."
-    if terminated.get("reason") == "OOMKilled":
+    failed = condition(job, "Failed", "True") or {}
+    end = (terminated(pod) if pod else None) or {}
+    if end.get("reason") == "OOMKilled":
         return OutOfMemory(
             "The runner used more memory than its limit.",
             remedy="Raise the memory limit in spec.runTemplate.resources.",
         )
-    if pod and pod["status"].get("reason") == "Evicted":
-        return Evicted(f"The pod was evicted: {pod['status'].get('message')}", remedy="Give the node room. " + again)
-    if waiting:
-        return NotStarted(f"The pod could not start. {waiting}", remedy="Cure what Kubernetes says, and run again.")
+    if pod and (gone := _made_way(pod)):
+        return gone
+    if pod and (waiting := waits_for(pod)):
+        kind, told = waiting
+        return kind(f"The pod could not start. {told}", remedy=REMEDIES[kind])
     if failed.get("reason") == "DeadlineExceeded":
-        return DeadlineExceeded(
-            "The run took longer than spec.activeDeadlineSeconds.",
-            remedy="Raise the deadline, or find what holds the run up in its log.",
-        )
-    if terminated:
-        status = terminated.get("exitCode")
-        return RunnerKilled(f"The runner ended with exit status {status} and left no report.", remedy=again)
-    return RunnerLost(f"The pod of the run is gone. {failed.get('message', '')}".strip(), remedy=again)
+        return _too_late()
+    if end:
+        report = runner_report(pod)
+        status = end.get("exitCode")
+        how = "was stopped from outside" if report else f"ended with exit status {status} and left no report"
+        return RunnerKilled(f"The runner {how}.", remedy=AGAIN)
+    return RunnerLost(f"The pod of the run is gone. {failed.get('message', '')}".strip(), remedy=AGAIN)
+
+
+def _made_way(pod: JSON) -> Interrupted | None:
+    """What Kubernetes says of a pod that it took away."""
+    found = disruption(pod) or {}
+    told = found.get("message") or found.get("reason")
+    if found.get("reason") in NODE_GONE:
+        return NodeLost(f"The node of the pod is gone: {told}", remedy=AGAIN)
+    if pod["status"].get("reason") == "Evicted":
+        told = pod["status"].get("message")
+    return Evicted(f"The pod was evicted: {told}", remedy="Give the node room. " + AGAIN) if told else None

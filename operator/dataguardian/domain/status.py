@@ -8,9 +8,11 @@ from typing import Any, TypeVar
 from ..resources.backup import BackupExecutionStatus, Copy
 from ..resources.execution import Progress, RunError, RunStatus
 from ..resources.restore import RestoreRequestStatus
+from .capacity import TURN
 from .conditions import READY, RECONCILING, STALLED, ConditionStatus, reason_of, with_condition
 from .executions import TERMINAL, as_state, may_become
 from .naming import human_bytes, human_seconds
+from .readiness import Obstacle
 from .report import Report
 
 StatusT = TypeVar("StatusT", bound=RunStatus)
@@ -22,7 +24,9 @@ def is_terminal(status: RunStatus) -> bool:
     return as_state(status.phase) in TERMINAL
 
 
-def accepted(status: StatusT, *, uid: str, generation: int, now: datetime) -> StatusT | None:
+def accepted(
+    status: StatusT, *, uid: str, generation: int, now: datetime, held: Obstacle = TURN, place: int | None = None
+) -> StatusT | None:
     """Queued, from nothing."""
     if status.phase is not None:
         return None
@@ -32,15 +36,23 @@ def accepted(status: StatusT, *, uid: str, generation: int, now: datetime) -> St
         execution_id=uid,
         observed_generation=generation,
         queued_time=now,
-        conditions=_conditions(status, "False", "Queued", "The run waits for its turn.", now, busy=True),
+        queue_position=place,
+        conditions=_conditions(status, "False", held.reason, held.message, now, busy=True),
     )
 
 
-def waiting(status: StatusT, *, reason: str, message: str, now: datetime) -> StatusT | None:
-    """Still Queued, with what it waits for."""
+def waiting(
+    status: StatusT, held: Obstacle, *, now: datetime, place: int | None = None, datasource: str | None = None
+) -> StatusT | None:
+    """Still Queued, with what it waits for; ``place`` in the line, and ``datasource`` as far as they are known."""
     if status.phase != "Queued":
         return None
-    return _moved(status, conditions=_conditions(status, "False", reason, message, now, busy=True))
+    return _moved(
+        status,
+        queue_position=place,
+        datasource=datasource or status.datasource,
+        conditions=_conditions(status, "False", held.reason, held.message, now, busy=True),
+    )
 
 
 def started(status: StatusT, *, now: datetime, **chosen: Any) -> StatusT | None:
@@ -51,6 +63,7 @@ def started(status: StatusT, *, now: datetime, **chosen: Any) -> StatusT | None:
         status,
         phase="Running",
         start_time=now,
+        queue_position=None,
         conditions=_conditions(status, "False", "Running", "The run is being done.", now, busy=True),
         **chosen,
     )
@@ -80,6 +93,7 @@ def ended(status: StatusT, report: Report, *, now: datetime) -> StatusT | None:
         "completion_time": now,
         "duration": human_seconds((now - start).total_seconds()),
         "progress": None,
+        "queue_position": None,
     }
     if report.failure is None:
         reason = "CompletedWithWarnings" if report.warnings else "Completed"

@@ -35,8 +35,8 @@ from ..workers import (
 from ..workers.catalog import Catalog
 from ..workers.context import Context
 from ..workers.loop import forever
-from ..workers.operations import RUN_KINDS
 from ..workers.scheduler import Scheduler
+from ..workers.sweep import EVERY_S, sweep
 from .triggers import register
 
 RECORD_EVERY_S = 2.0
@@ -53,7 +53,15 @@ async def work(settings: OperatorSettings, *, fence: Fence, listen: Callable[[],
         Queue(settings.redis) as queue,
     ):
         kube = Kubernetes(api, bucket=TokenBucket(per_second=limits.per_second, burst=limits.burst))
-        context = Context(kube=kube, queue=queue, history=history, runner=settings.runner, catalog=Catalog(kube))
+        context = Context(
+            kube=kube,
+            queue=queue,
+            history=history,
+            runner=settings.runner,
+            catalog=Catalog(kube),
+            limits=settings.limits,
+        )
+        await dispatcher.take_over(context)
         scheduler = Scheduler(context)
         registry = kopf.OperatorRegistry()
         _configure(registry)
@@ -79,7 +87,7 @@ def _workers(context: Context, scheduler: Scheduler) -> list[Coroutine[Any, Any,
         scheduler.run(),
         watcher.watch_jobs(context),
         watcher.watch_pods(context),
-        forever("sweep", partial(dispatcher.sweep, context), every_s=dispatcher.SWEEP_S),
+        forever("sweep", partial(sweep, context), every_s=EVERY_S),
         forever("recorder", partial(recorder.record_all, context), every_s=RECORD_EVERY_S),
         forever("history", partial(rows.write_waiting, context), every_s=rows.WRITE_EVERY_S),
         forever("logs", partial(run_logs.write_all, context), every_s=run_logs.WRITE_EVERY_S),
@@ -92,7 +100,7 @@ def _workers(context: Context, scheduler: Scheduler) -> list[Coroutine[Any, Any,
         forever("cleanup", partial(cleanup.clean_all, context), every_s=cleanup.TICK_S),
         forever("heal", partial(heal.heal_all, context), every_s=heal.TICK_S),
         forever("history-limits", partial(history_limits.limit_all, context), every_s=history_limits.TICK_S),
-        *(dispatcher.work(context, run_kind) for run_kind in RUN_KINDS.values()),
+        dispatcher.work(context),
     ]
 
 

@@ -23,6 +23,7 @@ from ..resources.common import GROUP, VERSION, Kind, ObjectMeta
 JSON = dict[str, Any]
 CALL_TIMEOUT_S = 30.0
 PAGE = 500
+EVENTS = 100  # about one object
 # The server ends a watch after this many seconds; silence for longer means that the connection is dead.
 WATCH_SECONDS = 240
 MERGE_PATCH = "application/merge-patch+json"
@@ -97,12 +98,12 @@ class Kubernetes:
         """Merge fields into an object; a ``metadata.resourceVersion`` in it makes the change conditional."""
         return await self._call("PATCH", path, body=body, content_type=MERGE_PATCH)
 
-    async def delete(self, path: str, *, as_seen: ObjectMeta | None = None) -> None:
-        """Delete an object and what it owns; an absent one is no error.
+    async def delete(self, path: str, *, as_seen: ObjectMeta | None = None, foreground: bool = False) -> None:
+        """Delete an object and what it owns, with ``foreground`` first what it owns; an absent one is no error.
 
         With ``as_seen``, only the object that has this metadata: Conflict when it has changed since, or is another one.
         """
-        body: JSON = {"propagationPolicy": "Background"}
+        body: JSON = {"propagationPolicy": "Foreground" if foreground else "Background"}
         if as_seen is not None:
             body["preconditions"] = {"uid": as_seen.uid, "resourceVersion": as_seen.resource_version}
         try:
@@ -114,6 +115,12 @@ class Kubernetes:
         """The pods of a Kubernetes Job, one for each try."""
         pods, _ = await self.list(pods_path(namespace), label_selector=f"batch.kubernetes.io/job-name={job}")
         return pods
+
+    async def events_of(self, namespace: str, uid: str) -> list[JSON]:
+        """Events about an object, EVENTS at most."""
+        query = {"fieldSelector": f"involvedObject.uid={uid}", "limit": EVENTS}
+        page = await self._call("GET", f"/api/v1/namespaces/{namespace}/events", query=query)
+        return list(page["items"])
 
     async def list(self, path: str, *, label_selector: str = "") -> tuple[list[JSON], str]:
         """All objects, page by page, and the resource version to watch from."""

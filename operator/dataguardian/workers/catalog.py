@@ -6,12 +6,15 @@ from typing import Any
 
 from ..domain.status import is_terminal
 from ..kube.client import JSON, Absent, Kubernetes, objects_path
+from ..kube.listing import pages
 from ..resources.backup import BackupExecution
 from ..resources.common import Kind, Resource, ResourceT
 from ..resources.execution import RunStatus
 from .entries import Entries
 
 Key = tuple[str, str]  # namespace, name
+SILENCE_S = 30.0
+REMEMBERED_ENDS = 10_000
 
 
 class Catalog:
@@ -24,15 +27,31 @@ class Catalog:
         self._kube = kube
         self.entries = Entries(kube)
         self._objects: dict[str, dict[Key, Any]] = {}
+        # UIDs of runs that were seen to have ended, the latest ones: an older version may arrive after the newest.
+        self._ended: dict[str, None] = {}
+
+    async def load(self, *kinds: Kind[Any]) -> None:
+        """Know every object of these kinds that matters now; one that is known already stays."""
+        for kind in kinds:
+            async for page in pages(self._kube, kind, dict, silence_s=SILENCE_S):
+                for body in page:
+                    resource = kind.model.read(body)
+                    if _key(resource) not in self._objects.get(kind.plural, {}):
+                        self.put(kind, resource)
 
     def put(self, kind: Kind[ResourceT], resource: ResourceT) -> None:
         """Keep the newest version of an object; of a run that has ended, only its entry."""
         if isinstance(resource, BackupExecution):
             self.entries.put(resource)
-        if _is_open(resource):
-            self._objects.setdefault(kind.plural, {})[_key(resource)] = resource
-        else:
+        if _is_over(resource):
+            self._ended[resource.metadata.uid] = None
+            if len(self._ended) > REMEMBERED_ENDS:
+                del self._ended[next(iter(self._ended))]
+        known = self.known(kind, *_key(resource))
+        if _is_import(resource) or resource.metadata.uid in self._ended:
             self._let_go(kind, resource)
+        elif known is None or not _is_older(resource, known):
+            self._objects.setdefault(kind.plural, {})[_key(resource)] = resource
 
     def drop(self, kind: Kind[ResourceT], resource: ResourceT) -> None:
         """Forget an object that is gone."""
@@ -61,14 +80,27 @@ class Catalog:
         return kind.model.read(body)
 
     def _let_go(self, kind: Kind[ResourceT], resource: ResourceT) -> None:
-        self._objects.get(kind.plural, {}).pop(_key(resource), None)
+        known = self.known(kind, *_key(resource))
+        if known is not None and known.metadata.uid == resource.metadata.uid:
+            del self._objects[kind.plural][_key(resource)]
 
 
-def _is_open(resource: Resource[Any, Any]) -> bool:
-    """Whether there is still something to do for the object; an import is no run."""
-    if isinstance(resource, BackupExecution) and resource.is_import:
+def _is_import(resource: Resource[Any, Any]) -> bool:
+    """Whether the object is an entry from the beginning, and no run."""
+    return isinstance(resource, BackupExecution) and resource.is_import
+
+
+def _is_over(resource: Resource[Any, Any]) -> bool:
+    """Whether it is a run that has ended."""
+    return isinstance(resource.status, RunStatus) and is_terminal(resource.status)
+
+
+def _is_older(resource: Resource[Any, Any], known: Resource[Any, Any]) -> bool:
+    """Whether a watch tells of a version after the answer to a write has told of a later one."""
+    if resource.metadata.uid != known.metadata.uid:
         return False
-    return not (isinstance(resource.status, RunStatus) and is_terminal(resource.status))
+    versions = resource.metadata.resource_version, known.metadata.resource_version
+    return all(version.isdecimal() for version in versions) and int(versions[0]) < int(versions[1])
 
 
 def _key(resource: Resource[Any, Any]) -> Key:

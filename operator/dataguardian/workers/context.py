@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any
 
 from ..domain.told import ManifestFound
 from ..history import AuditRow, ExecutionRow, History
 from ..kube.client import JSON, Kubernetes
 from ..queue import Queue
 from ..resources.backup import BackupExecution
-from ..settings import RunnerSettings
+from ..settings import RunLimits, RunnerSettings
 from .catalog import Catalog
 from .pauses import Pauses
+from .slots import Slots
 
 
 def now() -> datetime:
@@ -53,6 +56,8 @@ class Context:
     history: History
     runner: RunnerSettings
     catalog: Catalog
+    limits: RunLimits = field(default_factory=RunLimits)
+    slots: Slots = field(init=False)
     # Finished Kubernetes Jobs whose result is not recorded yet, by UID; their missing TTL says so after a restart.
     unrecorded: dict[str, JSON] = field(default_factory=dict)
     # Logs that history has not got yet, by the UID of the Kubernetes Job.
@@ -63,7 +68,8 @@ class Context:
     unaudited: dict[str, AuditRow] = field(default_factory=dict)
     # Ended runs that the status of their BackupJob does not show yet, by UID.
     unsummarized: dict[str, BackupExecution] = field(default_factory=dict)
-    # Pods of runs, by the UID of their run object.
+    # The newest pod of each run and check, by the UID of their object. The last that was seen of a run's pod stays
+    # until the run has ended: it may be all that is left of the result.
     pods: dict[str, JSON] = field(default_factory=dict)
     # Kubernetes Jobs that are done for an object that exists, by namespace and name, and their pods by the Job's UID.
     side_jobs: dict[tuple[str, str], JSON] = field(default_factory=dict)
@@ -74,3 +80,11 @@ class Context:
     away: dict[str, dict[str, bool]] = field(default_factory=dict)
     # Backups whose result was lost with their pod and is looked for, by execution.
     searches: dict[str, Search] = field(default_factory=dict)
+    # Since when something keeps a Queued run from its start that somebody has to cure, by UID.
+    held_since: dict[str, datetime] = field(default_factory=dict)
+    # Runs that are being cancelled, by UID; set when there is news of their pod or Kubernetes Job.
+    stopping: dict[str, asyncio.Event] = field(default_factory=dict)
+    tasks: set[asyncio.Task[Any]] = field(default_factory=set)  # held, or they would be collected while they run
+
+    def __post_init__(self) -> None:
+        self.slots = Slots(self.catalog, limit=self.limits.max_concurrent)

@@ -1,4 +1,4 @@
-"""Run objects → Kubernetes Jobs: the backup and the restore worker, and the sweep that needs no queue.
+"""Run objects → Kubernetes Jobs: what starts a run, from its entry in a queue or without one.
 
 Queue entries are hints. An entry is acknowledged whatever came of it, because the sweep queues again each run object
 that is still Queued; and a run is started once because its Kubernetes Job has one name.
@@ -12,34 +12,33 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
-from ..domain import report as reports
 from ..domain import status as moves
-from ..domain.naming import OWNER_UID, kubernetes_job_name
-from ..domain.outcome import finished, last_try, waiting_reason
+from ..domain.capacity import PRIORITIES
+from ..domain.naming import DATASOURCE, OWNER_UID, kubernetes_job_name
+from ..domain.outcome import finished
 from ..domain.readiness import Obstacle
-from ..domain.report import Report
-from ..errors import DataGuardianError, NotFound, NotStarted, RunnerLost, SpecInvalid
-from ..kube.client import JSON, Absent, ApiRefused, Conflict, jobs_path
-from ..kube.jobs import job_manifest
+from ..domain.startup import REMEDIES, refusal
+from ..errors import DataGuardianError, NotFound, SpecInvalid
+from ..kube.client import ApiRefused, Conflict, jobs_path
+from ..kube.jobs import SELECTOR, job_manifest
 from ..kube.status import change_status
-from ..queue import Entry, QueueUnavailable
+from ..queue import Entry
+from ..resources import datasource
 from ..resources.backup import BackupExecution
 from ..resources.common import Resource
-from . import recorder
+from . import cancel, line, recorder
 from .context import Context, now
 from .loop import attempt, enrol
 from .operations import RUN_KINDS, NotYet, Prepared, RunKind
+from .slots import Full
 
 log = logging.getLogger(__name__)
 
-SWEEP_S = 30.0
 TAKE = 8  # entries at once
-BLOCK_MS = 2000
-QUEUE_AWAY_S = 30.0  # after which runs start without the queue
+POLL_S = 5.0  # for entries that this process has not pushed itself
+RETRY_S = 2.0
 QUEUE_DEADLINE = timedelta(hours=1)  # for a run whose references stay missing
-START_DEADLINE = timedelta(minutes=10)  # for a pod that does not start
 CURE = "Cure what the message says, and run again."
-LOST_AFTER = timedelta(minutes=2)  # a Running run without a Kubernetes Job
 
 Run = Resource[Any, Any]
 
@@ -49,30 +48,49 @@ async def accept(context: Context, run_kind: RunKind, run: Run) -> None:
     if isinstance(run, BackupExecution) and run.is_import:
         return
     meta = run.metadata
-    run = await change_status(
-        context.kube,
-        run_kind.kind,
-        run,
-        lambda current: moves.accepted(current.status, uid=meta.uid, generation=current.metadata.generation, now=now()),
-    )
+    held, place = line.outlook(context, run)
+
+    def move(current: Run) -> Any:
+        generation = current.metadata.generation
+        return moves.accepted(current.status, uid=meta.uid, generation=generation, now=now(), held=held, place=place)
+
+    run = await change_status(context.kube, run_kind.kind, run, move)
     context.catalog.put(run_kind.kind, run)
     recorder.record_state(context, run_kind, run)
-    await _push(context, run_kind, run)
+    if run.spec.cancel:
+        await cancel.cancel(context, run_kind, run)
+    else:
+        await line.push(context, run_kind, run)
 
 
-async def work(context: Context, run_kind: RunKind) -> None:
-    """The worker of one queue; never returns."""
-    worker = f"{run_kind.operation}"
-
-    async def step() -> None:
-        for entry in await context.queue.take(run_kind.queue, count=TAKE, block_ms=BLOCK_MS):
-            await attempt(worker, partial(dispatch_entry, context, run_kind, entry))
-            await context.queue.ack(run_kind.queue, entry)
-
-    enrol(worker)
+async def work(context: Context) -> None:
+    """Start what the queues hold while there are free slots; never returns."""
+    enrol("dispatcher")
     while True:
-        if not await attempt(worker, step):
-            await asyncio.sleep(BLOCK_MS / 1000)
+        taken: list[Entry] = []
+        await attempt("dispatcher", partial(take_turn, context, taken))
+        if not taken:
+            await context.slots.news(POLL_S)
+
+
+async def take_turn(context: Context, taken: list[Entry]) -> None:
+    """Take entries of the first queue that has some, no more than there are free slots, and start their runs.
+
+    The manual ones of every queue come before the scheduled ones of any. A full system takes nothing.
+    """
+    for priority in PRIORITIES:
+        for run_kind in RUN_KINDS.values():
+            if not (room := context.slots.capacity().room):
+                return
+            taken += await context.queue.take(run_kind.queue, priority, count=min(room, TAKE))
+            if taken:
+                await asyncio.gather(*(_work_off(context, run_kind, entry) for entry in taken))
+                return
+
+
+async def _work_off(context: Context, run_kind: RunKind, entry: Entry) -> None:
+    await attempt(run_kind.operation, partial(dispatch_entry, context, run_kind, entry))
+    await attempt(run_kind.operation, partial(context.queue.ack, run_kind.queue, entry))
 
 
 async def dispatch_entry(context: Context, run_kind: RunKind, entry: Entry) -> None:
@@ -80,73 +98,67 @@ async def dispatch_entry(context: Context, run_kind: RunKind, entry: Entry) -> N
     run = await context.catalog.read(run_kind.kind, entry.namespace, entry.name)
     if run is not None and run.metadata.uid == entry.execution_id:
         await dispatch(context, run_kind, run)
+    elif gone := context.slots.find(entry.execution_id):
+        await recorder.forget(context, *gone)
 
 
 async def dispatch(context: Context, run_kind: RunKind, run: Run) -> None:
     """Create the Kubernetes Job of a Queued run, or say in its status why not."""
     if run.status.phase != "Queued":
         return
+    context.catalog.put(run_kind.kind, run)
+    if run.spec.cancel:
+        context.slots.release(run.metadata.uid)
+        await cancel.cancel(context, run_kind, run)
+        return
     try:
         prepared = await run_kind.prepare(context.catalog, run)
+        if full := context.slots.reserve(run, prepared.source):
+            await _stand_in_line(context, run_kind, run, prepared.source.metadata.name, full)
+            return
         await _create_job(context, run_kind, run, prepared)
     except NotYet as wait:
-        await _wait(context, run_kind, run, wait.obstacle)
+        overdue = NotFound(f"The run could not start for an hour. {wait.obstacle.message}", remedy=CURE)
+        await _wait(context, run_kind, run, wait.obstacle, overdue)
+    except ApiRefused as refused:
+        kind = refusal(refused.what)
+        context.slots.release(run.metadata.uid)
+        held = Obstacle("KubernetesRefused", str(refused)[:1024])
+        too_long = kind(f"The run could not start for an hour. {refused.what}", remedy=REMEDIES[kind])
+        await _wait(context, run_kind, run, held, too_long)
+    except (SpecInvalid, NotFound) as refused:
+        await recorder.fail(context, run_kind, run, refused)
+    else:
+        await _started(context, run_kind, run, prepared)
+
+
+async def take_over(context: Context) -> None:
+    """Return when it is known what is open and what holds a slot; nothing may be started before."""
+    while True:
+        if await attempt("dispatcher", partial(_take_over, context)):
+            return
+        await asyncio.sleep(RETRY_S)
+
+
+async def _take_over(context: Context) -> None:
+    await context.catalog.load(datasource.KIND, *(run_kind.kind for run_kind in RUN_KINDS.values()))
+    jobs, _ = await context.kube.list(jobs_path(), label_selector=SELECTOR)
+    for job in jobs:
+        meta = job["metadata"]
+        found = context.slots.find(meta["labels"][OWNER_UID])
+        if found and found[1].status.phase == "Queued" and not finished(job):
+            context.slots.take_over(found[1], (meta["namespace"], meta["annotations"].get(DATASOURCE, "")))
+
+
+async def _stand_in_line(context: Context, run_kind: RunKind, run: Run, datasource: str, full: Full) -> None:
+    """Back to the queue when another one was faster; else wait for the datasource, and start who is first there."""
+    if full.source is None:
+        await line.push(context, run_kind, run)
         return
-    except ApiRefused as refusal:
-        await _wait(context, run_kind, run, Obstacle("KubernetesRefused", str(refusal)[:1024]))
-        return
-    except (SpecInvalid, NotFound) as refusal:
-        await _end(context, run_kind, run, refusal)
-        return
-    run = await change_status(
-        context.kube,
-        run_kind.kind,
-        run,
-        lambda current: moves.started(current.status, now=now(), **prepared.chosen),
-    )
-    context.catalog.put(run_kind.kind, run)
-    log.info("Run started", extra={"action": "run_started", **_fields(run_kind, run)})
-    recorder.record_state(context, run_kind, run)
-
-
-async def sweep(context: Context) -> None:
-    """Bring every open run on its way again; a step of the worker ``sweep``."""
-    for run_kind in RUN_KINDS.values():
-        entries = await _entries(context, run_kind)
-        for run in context.catalog.all(run_kind.kind):
-            await attempt("sweep", partial(_bring_on, context, run_kind, run, entries))
-
-
-async def _bring_on(context: Context, run_kind: RunKind, run: Run, entries: set[str] | None) -> None:
-    match run.status.phase:
-        case None:
-            await accept(context, run_kind, run)
-        case "Queued" if entries is None:
-            await dispatch(context, run_kind, run)
-        case "Queued" if entries is not None and run.metadata.uid not in entries:
-            await _push(context, run_kind, run)
-        case "Running":
-            await _check_running(context, run_kind, run)
-
-
-async def _entries(context: Context, run_kind: RunKind) -> set[str] | None:
-    """Execution ids with an entry; None when the queue has been away for so long that runs start without it."""
-    try:
-        return await context.queue.waiting(run_kind.queue)
-    except QueueUnavailable as error:
-        away = context.queue.away_seconds()
-        log.warning("%s", error, extra={"action": "queue_away", "seconds": round(away)})
-        if away < QUEUE_AWAY_S:
-            return {run.metadata.uid for run in context.catalog.all(run_kind.kind)}
-        return None
-
-
-async def _push(context: Context, run_kind: RunKind, run: Run) -> None:
-    meta = run.metadata
-    try:
-        await context.queue.push(run_kind.queue, Entry(execution_id=meta.uid, namespace=meta.namespace, name=meta.name))
-    except QueueUnavailable as error:
-        log.warning("%s The sweep goes on.", error, extra={"action": "queue_away", **_fields(run_kind, run)})
+    await line.wait(context, run_kind, run, full.obstacle, place=len(full.ahead) + 1, datasource=datasource)
+    for first in full.ahead[: context.slots.capacity().room_of(full.source)]:
+        if found := context.slots.find(first.execution_id):
+            await dispatch(context, *found)
 
 
 async def _create_job(context: Context, run_kind: RunKind, run: Run, prepared: Prepared) -> None:
@@ -172,81 +184,29 @@ async def _create_job(context: Context, run_kind: RunKind, run: Run, prepared: P
             ) from None
 
 
-async def _wait(context: Context, run_kind: RunKind, run: Run, obstacle: Obstacle) -> None:
-    queued = run.status.queued_time
-    if queued and now() - queued > QUEUE_DEADLINE:
-        overdue = NotFound(f"The run waited for an hour. {obstacle.message}", remedy=CURE)
-        await _end(context, run_kind, run, overdue)
-        return
-    run = await change_status(
-        context.kube,
-        run_kind.kind,
-        run,
-        lambda current: moves.waiting(current.status, reason=obstacle.reason, message=obstacle.message, now=now()),
-    )
+async def _started(context: Context, run_kind: RunKind, run: Run, prepared: Prepared) -> None:
+    """Running, once there is a Kubernetes Job."""
+
+    def move(current: Run) -> Any:
+        return moves.started(current.status, now=now(), **prepared.chosen)
+
+    run = await change_status(context.kube, run_kind.kind, run, move)
     context.catalog.put(run_kind.kind, run)
-
-
-async def _check_running(context: Context, run_kind: RunKind, run: Run) -> None:
-    """End a run whose Kubernetes Job is gone, or whose pod cannot start."""
-    age = now() - (run.status.start_time or now())
-    name = kubernetes_job_name(run_kind.operation, run.metadata.name)
-    path = jobs_path(run.metadata.namespace, name)
-    if age > LOST_AFTER:
-        try:
-            job = await context.kube.get(path)
-        except Absent:
-            lost = reports.failed(RunnerLost("The Kubernetes Job of the run is gone.", remedy=CURE), _step(run))
-            if report := await recorder.found_again(context, run, lost):
-                await _end_with(context, run_kind, run, report)
-            return
-        if finished(job):
-            return  # the recorder's
-    pod = context.pods.get(run.metadata.uid)
-    if age > START_DEADLINE:
-        # The watch may not have told of the pod yet.
-        reason = _not_started(pod or last_try(await context.kube.pods_of(run.metadata.namespace, name)))
-        if reason:
-            # Deleted first: a restore that is told to have failed must not start afterwards.
-            await context.kube.delete(path)
-            await _end(context, run_kind, run, NotStarted(f"The pod could not start. {reason}", remedy=CURE))
-    elif pod and _pending(pod) and (reason := waiting_reason(pod)):
-        held_up = partial(moves.held_up, message=reason, now=now())
-        await change_status(context.kube, run_kind.kind, run, lambda current: held_up(current.status))
-
-
-def _pending(pod: JSON) -> bool:
-    return bool(pod["status"].get("phase") == "Pending")
-
-
-def _not_started(pod: JSON | None) -> str | None:
-    """Why the runner has not begun, though it had time to; None when it has."""
-    if pod is None:
-        return "The Kubernetes Job has no pod: its events name the quota, account or policy that refuses it."
-    if not _pending(pod):
-        return None
-    return waiting_reason(pod) or "The pod waits for its image or a volume: its events tell for which."
-
-
-async def _end(context: Context, run_kind: RunKind, run: Run, error: DataGuardianError) -> None:
-    """Failed before, or without, a word of the runner."""
-    await _end_with(context, run_kind, run, reports.failed(error, _step(run)))
-
-
-async def _end_with(context: Context, run_kind: RunKind, run: Run, report: Report) -> None:
-    run = await recorder.end(context, run_kind, run, report, ended_at=now())
+    context.slots.release(run.metadata.uid)
+    context.held_since.pop(run.metadata.uid, None)
+    if run.status.phase == "Cancelled":  # while its Kubernetes Job was being made
+        name = kubernetes_job_name(run_kind.operation, run.metadata.name)
+        await context.kube.delete(jobs_path(run.metadata.namespace, name))
+        return
+    log.info("Run started", extra={"action": "run_started", **recorder.fields(run_kind, run)})
     recorder.record_state(context, run_kind, run)
+    if run.spec.cancel:
+        await cancel.cancel(context, run_kind, run)
 
 
-def _step(run: Run) -> str:
-    """The last step that is known."""
-    return run.status.progress.step if run.status.progress else "connect"
-
-
-def _fields(run_kind: RunKind, run: Run) -> dict[str, str]:
-    return {
-        "operation": run_kind.operation,
-        "namespace": run.metadata.namespace,
-        "run": run.metadata.name,
-        "execution": run.metadata.uid,
-    }
+async def _wait(context: Context, run_kind: RunKind, run: Run, held: Obstacle, overdue: DataGuardianError) -> None:
+    """Wait for somebody to cure what stands in the way; not for ever."""
+    if now() - context.held_since.setdefault(run.metadata.uid, now()) > QUEUE_DEADLINE:
+        await recorder.fail(context, run_kind, run, overdue)
+    else:
+        await line.wait(context, run_kind, run, held)

@@ -14,7 +14,7 @@ from ..domain.naming import backup_folder, job_folder
 from ..domain.planning import index_run
 from ..domain.report import Report, StoredCopy
 from ..domain.told import ManifestFound
-from ..errors import RunnerLost
+from ..errors import NodeLost, RunnerLost
 from ..kube.jobs import Limits
 from ..resources import storage_location
 from ..resources.backup import BACKUP_EXECUTION, BACKUP_JOB, BackupExecution, BackupJob
@@ -48,7 +48,8 @@ async def verdict(context: Context, execution: BackupExecution, lost: Report) ->
         failure = lost.failure
         what = f"{failure.message if failure else ''} Whether it is stored could not be found out: {search.obstacle}"
         remedy = "List its StorageLocation when it is available, or run again."
-        return reports.failed(RunnerLost(what.strip(), remedy=remedy), failure.step if failure else "connect")
+        kind = NodeLost if failure and failure.code == NodeLost.code else RunnerLost
+        return reports.failed(kind(what.strip(), remedy=remedy), failure.step if failure else "connect")
     return _report(search.answer, search.asked) if len(search.answer) >= search.needed else lost
 
 

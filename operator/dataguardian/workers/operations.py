@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ..domain.capacity import Priority
 from ..domain.health import is_usable
 from ..domain.naming import RunOperation
 from ..domain.planning import Run, backup_run, restore_run
@@ -15,6 +16,7 @@ from ..kube.jobs import Limits
 from ..resources import backup, datasource, restore, storage_location
 from ..resources.backup import BackupExecution, BackupJob, Copy, RunTemplate
 from ..resources.common import Kind, Resource
+from ..resources.datasource import Datasource
 from ..resources.restore import RestoreRequest
 from ..resources.storage_location import StorageLocation
 from .catalog import Catalog
@@ -35,6 +37,7 @@ class Prepared:
     """A run that can start."""
 
     run: Run
+    source: Datasource  # that it uses
     limits: Limits
     template: RunTemplate
     chosen: Mapping[str, Any]  # fields of the run's status
@@ -72,6 +75,7 @@ async def prepare_backup(catalog: Catalog, execution: BackupExecution) -> Prepar
     there = [location for location in locations.values() if location]
     retried = await _retried_runs(catalog, execution)
     return Prepared(
+        source=source,
         run=backup_run(execution, job, source, there, _kept(catalog, job), retried),
         limits=Limits(active_deadline_seconds=job.spec.active_deadline_seconds, backoff_limit=job.spec.backoff_limit),
         template=job.spec.run_template,
@@ -132,6 +136,7 @@ async def prepare_restore(catalog: Catalog, request: RestoreRequest) -> Prepared
         raise NotYet(datasource_missing(target_name))
     job = await catalog.read(backup.BACKUP_JOB, namespace, entry.spec.backup_job_ref.name)
     return Prepared(
+        source=target,
         run=restore_run(request, entry, location, copy.key, target),
         limits=Limits(active_deadline_seconds=request.spec.active_deadline_seconds, backoff_limit=0),
         template=job.spec.run_template if job else RunTemplate(),
@@ -192,3 +197,8 @@ RUN_KINDS: dict[str, RunKind] = {
 def run_kind_of(resource: Resource[Any, Any]) -> RunKind:
     """The operation whose run object this is."""
     return next(run_kind for run_kind in RUN_KINDS.values() if isinstance(resource, run_kind.kind.model))
+
+
+def priority_of(run: Resource[Any, Any]) -> Priority:
+    """Whether somebody waits for the run, or a clock."""
+    return "scheduled" if isinstance(run, BackupExecution) and run.spec.trigger == "Schedule" else "manual"

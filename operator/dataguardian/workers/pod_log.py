@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from ..domain import told
 from ..domain.naming import CONTAINER
-from ..domain.outcome import last_try
+from ..domain.pods import last_try
 from ..domain.told import Told
 from ..kube.client import JSON, Absent, ApiRefused, Kubernetes, pods_path
 

@@ -15,10 +15,11 @@ from typing import Any
 from ..domain import report as reports
 from ..domain import status as moves
 from ..domain.naming import DATASOURCE, OPERATION, OWNER_NAME, OWNER_UID
-from ..domain.outcome import finished_at, outcome
+from ..domain.outcome import finished_at, going, lost, outcome
+from ..domain.pods import runner_report
 from ..domain.report import Report
 from ..domain.summary import job_summary
-from ..errors import Cancelled, RunnerLost
+from ..errors import Cancelled, DataGuardianError
 from ..history import LogLine
 from ..history.executions import RUN_DELETED
 from ..kube.client import JSON
@@ -27,7 +28,7 @@ from ..kube.status import change_status
 from ..resources import backup
 from ..resources.backup import BackupExecution
 from ..resources.common import Resource
-from . import cleanup, lost_results, rows, run_logs
+from . import cleanup, line, lost_results, rows, run_logs
 from .context import Context, now
 from .loop import attempt
 from .operations import RUN_KINDS, RunKind
@@ -38,10 +39,14 @@ Run = Resource[Any, Any]
 
 
 def observe(context: Context, job: JSON) -> None:
-    """Note a finished Kubernetes Job of a run whose result is not recorded yet."""
+    """Note a finished Kubernetes Job of a run whose result is not recorded yet.
+
+    One that is being deleted tells only that it is: what its pod said counts, and who deleted it sees to that.
+    """
     uid = job["metadata"]["uid"]
     is_run = job["metadata"]["labels"][OPERATION] in RUN_KINDS
-    if is_run and job["spec"].get("ttlSecondsAfterFinished") is None and uid not in context.unlogged:
+    recorded = uid in context.unlogged or job["spec"].get("ttlSecondsAfterFinished") is not None
+    if is_run and not recorded and not going(job):
         context.unrecorded[uid] = job
 
 
@@ -68,8 +73,7 @@ async def _record(context: Context, job: JSON) -> None:
         context.unrecorded.pop(meta["uid"], None)
         return
     pods = await context.kube.pods_of(namespace, meta["name"])
-    step = run.status.progress.step if run.status.progress else "connect"
-    report = await found_again(context, run, outcome(job, pods, step=step))
+    report = await found_again(context, run, outcome(job, pods, step=step_of(run)))
     if report is None:
         return
     datasource = meta["annotations"].get(DATASOURCE)
@@ -83,12 +87,18 @@ async def _record(context: Context, job: JSON) -> None:
     context.unrecorded.pop(meta["uid"], None)
 
 
-async def found_again(context: Context, run: Run, report: Report) -> Report | None:
-    """How a run ended that ended like this as far as Kubernetes knows; None while the store is asked about it."""
-    lost = report.failure is not None and report.failure.code == RunnerLost.code
-    if not lost or not isinstance(run, BackupExecution) or moves.is_terminal(run.status):
+async def found_again(context: Context, run: Run, report: Report, *, is_lost: bool | None = None) -> Report | None:
+    """How a run ended that ended like this as far as Kubernetes knows; None while the store is asked about it.
+
+    A runner that left no word may have done its work all the same: its pod as it was last seen may tell, and for a
+    backup the store. ``is_lost`` says whether there is no word; else the report does.
+    """
+    if moves.is_terminal(run.status) or not (lost(report) if is_lost is None else is_lost):
         return report
-    return await lost_results.verdict(context, run, report)
+    word = runner_report(context.pods.get(run.metadata.uid))
+    if word is not None and word.completed:
+        return word
+    return await lost_results.verdict(context, run, report) if isinstance(run, BackupExecution) else report
 
 
 async def end(
@@ -99,35 +109,42 @@ async def end(
     *,
     ended_at: datetime,
     datasource: str | None = None,
+    only_queued: bool = False,
 ) -> Run:
-    """Completed or Failed in status, event and summary. Doing it twice is doing it once. Returns the run as it is.
+    """Completed, Failed or Cancelled in status, event and summary. Doing it twice is doing it once. Returns the run as
+    it is; with ``only_queued`` one that has started meanwhile stays as it is.
 
     ``datasource`` is what the Kubernetes Job knows, for a run that ended before its start could be written.
     """
+    moved = False
 
     def change(current: Run) -> Any:
+        nonlocal moved
         known = current.status.datasource or datasource
-        return moves.ended(current.status.model_copy(update={"datasource": known}), report, now=ended_at)
+        ended = moves.ended(current.status.model_copy(update={"datasource": known}), report, now=ended_at)
+        moved = ended is not None and not (only_queued and current.status.phase != "Queued")
+        return ended if moved else None
 
     run = await change_status(context.kube, run_kind.kind, run, change)
     context.catalog.put(run_kind.kind, run)
-    log.info(
-        "Run ended",
-        extra={
-            "action": "run_ended",
-            "operation": run_kind.operation,
-            "namespace": run.metadata.namespace,
-            "run": run.metadata.name,
-            "execution": run.metadata.uid,
-            "phase": run.status.phase,
-            "code": run.status.error.code if run.status.error else None,
-        },
-    )
+    if not moves.is_terminal(run.status):
+        return run
+    code = run.status.error.code if run.status.error else None
+    ended = {"action": "run_ended", "phase": run.status.phase, "code": code, **fields(run_kind, run)}
+    log.info("Run ended", extra=ended)
     await attempt("recorder", partial(post_end, context.kube, run_kind.kind, run))  # never in the way of the row
     if isinstance(run, BackupExecution):
         context.unsummarized[run.metadata.uid] = run
         await _summarize_all(context)
+    if moved:
+        await line.freed(context, run)
     return run
+
+
+async def fail(context: Context, run_kind: RunKind, run: Run, error: DataGuardianError) -> None:
+    """End a run whose runner never began."""
+    run = await end(context, run_kind, run, reports.failed(error, step_of(run)), ended_at=now())
+    record_state(context, run_kind, run)
 
 
 def record_state(context: Context, run_kind: RunKind, run: Run, lines: Sequence[LogLine] = ()) -> None:
@@ -143,9 +160,32 @@ def record_state(context: Context, run_kind: RunKind, run: Run, lines: Sequence[
 def record_deleted(context: Context, run_kind: RunKind, run: Run) -> None:
     """The row of a run whose object was deleted before its end: its Kubernetes Job went with it."""
     error = Cancelled(RUN_DELETED, remedy="Run again.")
-    status = moves.ended(run.status, reports.failed(error, "connect"), now=now())
+    status = moves.ended(run.status, reports.failed(error, step_of(run)), now=now())
     if status is not None and status.queued_time is not None:
         record_state(context, run_kind, run.model_copy(update={"status": status}))
+
+
+async def forget(context: Context, run_kind: RunKind, run: Run) -> None:
+    """Give up a run whose object is gone; its Kubernetes Job goes with it."""
+    context.catalog.drop(run_kind.kind, run)
+    record_deleted(context, run_kind, run)
+    if not moves.is_terminal(run.status):
+        await line.freed(context, run)
+
+
+def step_of(run: Run) -> str:
+    """The last step of a run that is known."""
+    return run.status.progress.step if run.status.progress else "connect"
+
+
+def fields(run_kind: RunKind, run: Run) -> dict[str, str]:
+    """Which run a line of the operator's log is about."""
+    return {
+        "operation": run_kind.operation,
+        "namespace": run.metadata.namespace,
+        "run": run.metadata.name,
+        "execution": run.metadata.uid,
+    }
 
 
 async def _summarize_all(context: Context) -> None:

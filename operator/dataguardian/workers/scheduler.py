@@ -85,11 +85,8 @@ class Scheduler:
     async def run(self) -> None:
         """Start what is due, for ever."""
         enrol("scheduler")
-        ready = False
         while True:
-            ready = ready or await attempt("scheduler", self._find_open_runs)
-            if ready:
-                await attempt("scheduler", self.start_due)
+            await attempt("scheduler", self.start_due)
             await asyncio.sleep(TICK_S)
 
     async def start_due(self) -> None:
@@ -102,15 +99,6 @@ class Scheduler:
                 continue  # edited: what it waits for now has an entry of its own
             if not await attempt("scheduler", partial(self._pass, waiting)):
                 heapq.heappush(self._heap, (now() + RETRY, uid, slot))
-
-    async def _find_open_runs(self) -> None:
-        """At the start: what runs already, which a policy of concurrency must know before the first slot."""
-        for scheduled in SCHEDULED.values():
-            bodies, _ = await self._context.kube.list(objects_path(scheduled.run_kind))
-            for body in bodies:
-                meta = body["metadata"]
-                if self._context.catalog.known(scheduled.run_kind, meta["namespace"], meta["name"]) is None:
-                    self._context.catalog.put(scheduled.run_kind, scheduled.run_kind.model.read(body))
 
     def _expected(self, kind: Kind[Any], owner: Scheduled) -> _Waiting | None:
         timing = Timing.of(owner.spec, owner.metadata.uid)

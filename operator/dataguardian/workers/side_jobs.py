@@ -13,9 +13,10 @@ from typing import Any
 
 from ..domain import report as reports
 from ..domain.naming import OPERATION, OWNER_NAME, OWNER_UID, Operation
-from ..domain.outcome import finished, finished_at, outcome, waiting_reason
+from ..domain.outcome import finished, finished_at, outcome
 from ..domain.planning import Run
 from ..domain.report import Report
+from ..domain.startup import waits_for
 from ..domain.told import Told
 from ..errors import NotStarted, SpecInvalid, Unavailable
 from ..kube.client import JSON, Absent, ApiRefused, Conflict, jobs_path
@@ -30,6 +31,7 @@ START_DEADLINE = timedelta(seconds=30)  # for a pod that tells why it waits
 POD_DEADLINE = timedelta(minutes=2)  # for a Kubernetes Job to have a pod
 LOG_DEADLINE = timedelta(minutes=10)  # after which a log that cannot be read counts as lost
 CURE = "Cure what Kubernetes says."
+JOB_UID = "batch.kubernetes.io/controller-uid"  # label of every pod of a Kubernetes Job
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,6 +80,16 @@ def observe(context: Context, change: str, job: JSON) -> None:
             context.side_jobs[key] = job
     elif key in context.side_jobs and context.side_jobs[key]["metadata"]["uid"] == job["metadata"]["uid"]:
         del context.side_jobs[key]
+
+
+def observe_pod(context: Context, change: str, pod: JSON) -> None:
+    """Know the pod of a side job as the watch tells of it."""
+    meta = pod["metadata"]
+    key = meta["labels"].get(JOB_UID, meta["uid"])
+    if change == "DELETED":
+        context.side_pods.pop(key, None)
+    else:
+        context.side_pods[key] = {"metadata": meta, "status": pod["status"]}
 
 
 async def start_all(context: Context, side: SideOperation, wanted: Iterable[SideJob]) -> None:
@@ -171,7 +183,8 @@ async def _obstacle(context: Context, job: JSON) -> str | None:
         return "The Kubernetes Job has no pod: its events name the quota, account or policy that refuses it."
     if pod["status"].get("phase") != "Pending" or age < START_DEADLINE:
         return None
-    return waiting_reason(pod)
+    found = waits_for(pod)
+    return found[1] if found else None
 
 
 async def _end_of(context: Context, job: JSON) -> Ended:

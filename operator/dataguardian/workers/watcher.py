@@ -18,7 +18,7 @@ from ..kube.status import change_status
 from ..kube.watch import follow
 from ..resources.common import Resource
 from ..resources.execution import RunStatus
-from . import recorder, side_jobs
+from . import recorder, running, side_jobs
 from .context import Context, now
 from .loop import attempt
 from .operations import RUN_KINDS
@@ -27,7 +27,6 @@ log = logging.getLogger(__name__)
 
 PROGRESS_EVERY_S = 5.0
 LOG_SILENCE_S = 120.0
-JOB_UID = "batch.kubernetes.io/controller-uid"  # label of every pod of a Kubernetes Job
 
 
 async def watch_jobs(context: Context) -> None:
@@ -38,6 +37,7 @@ async def watch_jobs(context: Context) -> None:
             side_jobs.observe(context, change, job)
         elif change == "DELETED":
             recorder.unobserve(context, job)
+            _tell_stopper(context, job)
         elif finished(job):
             recorder.observe(context, job)
 
@@ -50,18 +50,28 @@ async def watch_pods(context: Context) -> None:
 
     async def seen(change: str, pod: JSON) -> None:
         labels = pod["metadata"]["labels"]
-        uid = pod["metadata"]["uid"]
-        is_run = labels[OPERATION] in RUN_KINDS
-        pods, key = (context.pods, labels[OWNER_UID]) if is_run else (context.side_pods, labels.get(JOB_UID, uid))
-        if change == "DELETED":
-            pods.pop(key, None)
+        uid, owner = pod["metadata"]["uid"], labels[OWNER_UID]
+        if labels[OPERATION] not in RUN_KINDS:
+            side_jobs.observe_pod(context, change, pod)
             return
-        pods[key] = {"metadata": pod["metadata"], "status": pod["status"]}
-        if is_run and pod["status"].get("phase") == "Running" and uid not in followers:
+        if change == "DELETED" and not context.slots.find(owner):
+            context.pods.pop(owner, None)
+            return
+        running.remember(context, owner, pod, gone=change == "DELETED")
+        _tell_stopper(context, pod)
+        if change == "DELETED":
+            return
+        if pod["status"].get("phase") == "Running" and uid not in followers:
             followers[uid] = asyncio.create_task(_follow_log(context, pod))
             followers[uid].add_done_callback(lambda _: followers.pop(uid, None))
 
     await follow(context.kube, pods_path(), label_selector=SELECTOR, seen=seen)
+
+
+def _tell_stopper(context: Context, changed: JSON) -> None:
+    """A run that is being cancelled waits for news of its Kubernetes Job and pod."""
+    if news := context.stopping.get(changed["metadata"]["labels"][OWNER_UID]):
+        news.set()
 
 
 async def _follow_log(context: Context, pod: JSON) -> None:
@@ -80,16 +90,13 @@ async def _progress(context: Context, pod: JSON) -> None:
         if told is None or (told[0] == step and time.monotonic() - written < PROGRESS_EVERY_S):
             continue
         step, written = told[0], time.monotonic()
-        run = next(
-            (run for run in context.catalog.all(run_kind.kind) if run.metadata.uid == meta["labels"][OWNER_UID]),
-            None,
-        )
-        if run is None:
+        found = context.slots.find(meta["labels"][OWNER_UID])
+        if found is None:
             return
         changed = await change_status(
             context.kube,
             run_kind.kind,
-            run,
+            found[1],
             partial(_progressed, told),
         )
         context.catalog.put(run_kind.kind, changed)

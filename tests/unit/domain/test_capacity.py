@@ -74,6 +74,13 @@ def test_the_limit_of_the_installation_names_no_run_of_another_namespace() -> No
     assert "secret-name" not in found.message
 
 
+def test_a_free_slot_is_of_no_use_to_those_behind_who_gets_it() -> None:
+    last_slot = capacity(use("a", USERS), limit=2)
+
+    assert last_slot.obstacle(ORDERS) is None
+    assert last_slot.obstacle(ORDERS, ahead=1) is not None
+
+
 def test_nothing_is_in_the_way_while_there_is_room() -> None:
     assert capacity(use("a", USERS)).obstacle(ORDERS) is None
     assert capacity(use("a", USERS)).obstacle(None) is None

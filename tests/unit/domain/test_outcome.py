@@ -1,16 +1,22 @@
 """How a Kubernetes Job ended, read from what Kubernetes shows."""
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from dataguardian.domain.outcome import finished, outcome, waiting_reason
+from dataguardian.domain.outcome import cancelled, finished, lost, outcome, overdue, vanished
 
 REPORT = json.dumps({"completed": True, "stored_bytes": 5})
 REFUSED = json.dumps(
     {"completed": False, "failure": {"code": "dump-failed", "step": "dump", "message": "m", "remedy": "r"}}
 )
+
+STOPPED = json.dumps(
+    {"completed": False, "failure": {"code": "cancelled", "step": "dump", "message": "m", "remedy": "r"}}
+)
+NOW = datetime(2026, 11, 24, 14, tzinfo=UTC)
 
 
 def job(condition: str, reason: str = "") -> dict[str, Any]:
@@ -22,6 +28,17 @@ def pod(created: str = "2026-11-24T12:00:00Z", **state: Any) -> dict[str, Any]:
         "metadata": {"creationTimestamp": created},
         "status": {"containerStatuses": [{"name": "runner", "state": state}] if state else []},
     }
+
+
+def evicted(reason: str, told: str, **terminated: Any) -> dict[str, Any]:
+    found = pod(terminated={"exitCode": 143, **terminated})
+    condition = {"type": "DisruptionTarget", "status": "True", "reason": reason, "message": told}
+    found["status"]["conditions"] = [condition]
+    return found
+
+
+def running_job(started: str = "2026-11-24T12:00:00Z", deadline: int = 86400) -> dict[str, Any]:
+    return {"metadata": {}, "spec": {"activeDeadlineSeconds": deadline}, "status": {"startTime": started}}
 
 
 def test_a_job_without_a_final_condition_goes_on() -> None:
@@ -58,7 +75,14 @@ def test_a_job_that_failed_is_never_completed_by_an_old_word() -> None:
         ((job("Failed", "DeadlineExceeded"), []), "deadline-exceeded"),
         ((job("Failed", "BackoffLimitExceeded"), []), "runner-lost"),
         ((job("Complete"), []), "runner-lost"),
-        ((job("Failed"), [pod(waiting={"reason": "ImagePullBackOff", "message": "no"})]), "not-started"),
+        ((job("Failed"), [pod(waiting={"reason": "ImagePullBackOff", "message": "no"})]), "image-pull-failed"),
+        ((job("Failed"), [evicted("TerminationByKubelet", "low on memory")]), "evicted"),
+        ((job("Failed"), [evicted("EvictionByEvictionAPI", "by the eviction API")]), "evicted"),
+        ((job("Failed"), [evicted("PreemptionByScheduler", "for a pod with a higher priority")]), "evicted"),
+        ((job("Failed"), [evicted("DeletionByPodGC", "Node is gone")]), "node-lost"),
+        ((job("Failed"), [evicted("DeletionByTaintManager", "unreachable")]), "node-lost"),
+        ((job("Failed"), [pod(terminated={"message": STOPPED, "exitCode": 143})]), "runner-killed"),
+        ((job("Failed"), [evicted("EvictionByEvictionAPI", "x", message=STOPPED)]), "evicted"),
     ],
 )
 def test_a_runner_that_left_no_word_fails_with_what_kubernetes_says(found: tuple[Any, Any], code: str) -> None:
@@ -69,21 +93,8 @@ def test_a_runner_that_left_no_word_fails_with_what_kubernetes_says(found: tuple
     assert report.failure.remedy
 
 
-def test_a_pod_that_cannot_be_scheduled_says_why() -> None:
-    status = {
-        "conditions": [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "no pvc"}]
-    }
-
-    assert waiting_reason({"status": status}) == "Unschedulable: no pvc."
-    assert waiting_reason(pod(waiting={"reason": "ContainerCreating"})) is None
-
-
 def test_a_run_that_was_stopped_at_its_deadline_is_not_cancelled() -> None:
-    cancelled = json.dumps(
-        {"completed": False, "failure": {"code": "cancelled", "step": "dump", "message": "m", "remedy": "r"}}
-    )
-
-    report = outcome(job("Failed", "DeadlineExceeded"), [pod(terminated={"message": cancelled})], step="dump")
+    report = outcome(job("Failed", "DeadlineExceeded"), [pod(terminated={"message": STOPPED})], step="dump")
 
     assert report.failure is not None
     assert report.failure.code == "deadline-exceeded"
@@ -94,3 +105,76 @@ def test_a_container_that_the_cluster_put_into_the_pod_has_no_say() -> None:
     both["status"]["containerStatuses"].insert(0, {"name": "mesh", "state": {"terminated": {"exitCode": 1}}})
 
     assert outcome(job("Complete"), [both], step="dump").completed
+
+
+@pytest.mark.parametrize(
+    ("found", "ends"),
+    [
+        (None, "cancelled"),
+        (pod(), "cancelled"),
+        (pod(terminated={"exitCode": 137}), "cancelled"),
+        (pod(terminated={"message": STOPPED}), "cancelled"),
+        (pod(terminated={"message": REFUSED}), "cancelled"),
+        (pod(terminated={"message": REPORT}), None),
+    ],
+)
+def test_a_cancelled_run_is_completed_only_when_its_runner_says_so(found: Any, ends: str | None) -> None:
+    report = cancelled(found, step="dump")
+
+    assert (report.failure and report.failure.code, report.completed) == (ends, ends is None)
+
+
+def test_of_a_vanished_job_the_last_word_of_its_pod_counts() -> None:
+    assert vanished(pod(terminated={"message": REPORT}), step="dump").completed
+    codes = [vanished(found, step="dump").failure for found in (None, pod(), pod(terminated={"message": STOPPED}))]
+    assert [failure and failure.code for failure in codes] == ["runner-lost"] * 3
+    failed = vanished(pod(terminated={"message": REFUSED}), step="x").failure
+    assert failed is not None
+    assert failed.code == "dump-failed"
+
+
+def silent(**meta: Any) -> dict[str, Any]:
+    found = pod(running={"startedAt": "2026-11-24T12:00:00Z"})
+    found["metadata"].update(meta)
+    found["spec"] = {"nodeName": "node-7"}
+    return found
+
+
+def test_a_pod_that_should_be_gone_and_is_not_has_lost_its_node() -> None:
+    gone = overdue(running_job(), silent(deletionTimestamp="2026-11-24T13:50:00Z"), now=NOW)
+
+    assert gone is not None
+    assert (gone.code, "node-7" in gone.what) == ("node-lost", True)
+    assert overdue(running_job(), silent(deletionTimestamp="2026-11-24T13:58:00Z"), now=NOW) is None
+    assert overdue(running_job(), silent(), now=NOW) is None
+
+
+@pytest.mark.parametrize(("since", "is_lost"), [("2026-11-24T13:50:00Z", True), ("2026-11-24T13:58:00Z", False)])
+def test_a_pod_of_which_nothing_is_known_for_long_has_lost_its_node(since: str, is_lost: bool) -> None:
+    found = silent()
+    found["status"]["conditions"] = [{"type": "Ready", "status": "Unknown", "lastTransitionTime": since}]
+
+    assert (overdue(running_job(), found, now=NOW) is not None) == is_lost
+
+
+def test_a_pod_whose_runner_has_ended_has_not_lost_its_node() -> None:
+    ended = pod(terminated={"message": REPORT})
+    ended["metadata"]["deletionTimestamp"] = "2026-11-24T12:00:00Z"
+
+    assert overdue(running_job(), ended, now=NOW) is None
+
+
+def test_a_job_that_does_not_end_at_its_deadline_is_given_up_after_a_while() -> None:
+    late = overdue(running_job(deadline=3600), silent(), now=NOW)
+
+    assert late is not None
+    assert late.code == "deadline-exceeded"
+    assert overdue(running_job(deadline=7200 - 60), silent(), now=NOW) is None
+
+
+def test_a_runner_of_whose_end_nothing_is_known_is_lost() -> None:
+    assert lost(outcome(job("Complete"), [], step="dump"))
+    assert lost(outcome(job("Failed"), [evicted("DeletionByPodGC", "Node is gone")], step="dump"))
+    assert not lost(outcome(job("Failed"), [pod(terminated={"exitCode": 137})], step="dump"))
+    assert not lost(outcome(job("Failed"), [pod(terminated={"message": REFUSED})], step="dump"))
+    assert not lost(outcome(job("Complete"), [pod(terminated={"message": REPORT})], step="dump"))
