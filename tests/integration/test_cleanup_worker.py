@@ -192,6 +192,20 @@ async def test_what_is_refused_is_tried_again_after_an_hour_and_then_ever_later(
     assert await cleanups(context, namespace) == []
 
 
+async def test_a_location_that_did_not_answer_is_tried_again_after_a_minute(context: Context, namespace: str) -> None:
+    await stored.location(context, namespace)
+    await stored.location(context, namespace, "offsite")
+    job = await stored.job(context, namespace, "primary", "offsite", retention=RULES)
+    await stored.entry(context, job)
+    report = Report(completed=True, backups=1, expired=0, unread=["offsite"])
+
+    status = (await ended(context, job, report)).status.retention
+
+    assert status is not None
+    assert status.next_check_time is not None
+    assert timedelta(seconds=50) < status.next_check_time - datetime.now(UTC) <= timedelta(minutes=1)
+
+
 async def test_a_location_that_comes_back_is_caught_up_at_once(context: Context, namespace: str) -> None:
     await stored.location(context, namespace)
     offsite = await stored.location(context, namespace, "offsite", phase="Unreachable")

@@ -38,6 +38,8 @@ TICK_S = 5.0
 # What is refused is tried again this late, so that a lock or a read-only location is not hammered.
 RETRY = timedelta(hours=1)
 LONGEST_RETRY = timedelta(days=1)
+# A location that did not answer may be back before any check has seen it away.
+UNREAD_RETRY = timedelta(minutes=1)
 
 
 async def clean_all(context: Context) -> None:
@@ -148,7 +150,8 @@ async def _judged(
     waits = put_off(report, told, unusable, auto_delete=job.spec.retention.auto_delete)
     retry = moment
     if waits or report.failure:
-        retry = context.pauses.begin(key, first=RETRY, longest=LONGEST_RETRY, now=moment)
+        first, longest = (UNREAD_RETRY, RETRY) if report.unread else (RETRY, LONGEST_RETRY)
+        retry = context.pauses.begin(key, first=first, longest=longest, now=moment)
         refused = {line.location for line in told if isinstance(line, RemovalDeferred)}
         context.away[job.metadata.uid] = {name: name not in usable for name in {*unusable, *report.unread, *refused}}
     else:
