@@ -124,7 +124,11 @@ def _interruption(job: JSON, pod: JSON | None) -> Interrupted:
         status = end.get("exitCode")
         how = "was stopped from outside" if report else f"ended with exit status {status} and left no report"
         return RunnerKilled(f"The runner {how}.", remedy=AGAIN)
-    return RunnerLost(f"The pod of the run is gone. {failed.get('message', '')}".strip(), remedy=AGAIN)
+    told = failed.get("message", "")
+    if failed.get("reason") == "PodFailurePolicy" and "DisruptionTarget" in told:
+        # An evicted pod is deleted, so that only the Kubernetes Job knows of it.
+        return _evicted(told)
+    return RunnerLost(f"The pod of the run is gone. {told}".strip(), remedy=AGAIN)
 
 
 def _made_way(pod: JSON) -> Interrupted | None:
@@ -135,4 +139,8 @@ def _made_way(pod: JSON) -> Interrupted | None:
         return NodeLost(f"The node of the pod is gone: {told}", remedy=AGAIN)
     if pod["status"].get("reason") == "Evicted":
         told = pod["status"].get("message")
-    return Evicted(f"The pod was evicted: {told}", remedy="Give the node room. " + AGAIN) if told else None
+    return _evicted(told) if told else None
+
+
+def _evicted(told: str) -> Evicted:
+    return Evicted(f"The pod was evicted: {told}", remedy="Give the node room. " + AGAIN)

@@ -93,6 +93,18 @@ def test_a_runner_that_left_no_word_fails_with_what_kubernetes_says(found: tuple
     assert report.failure.remedy
 
 
+def test_of_an_evicted_pod_that_is_gone_the_kubernetes_job_tells() -> None:
+    ended = job("Failed", "PodFailurePolicy")
+    told = "Pod shop/restore-back-x has condition DisruptionTarget matching FailJob rule at index 0"
+    ended["status"]["conditions"][0]["message"] = told
+
+    failure = outcome(ended, [], step="load").failure
+
+    assert failure is not None
+    assert failure.code == "evicted"
+    assert told in failure.message
+
+
 def test_a_run_that_was_stopped_at_its_deadline_is_not_cancelled() -> None:
     report = outcome(job("Failed", "DeadlineExceeded"), [pod(terminated={"message": STOPPED})], step="dump")
 
