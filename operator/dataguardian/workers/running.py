@@ -20,7 +20,7 @@ from . import recorder
 from .context import Context, now
 from .operations import RunKind
 
-LOST_AFTER = timedelta(minutes=2)  # a Running run without a Kubernetes Job
+LOST_AFTER = timedelta(seconds=30)  # a Running run without a Kubernetes Job, which had one
 
 Run = Resource[Any, Any]
 
