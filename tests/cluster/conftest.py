@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from .cluster import ROOT, Cluster
+from .operator_pods import OperatorPods
 from .services import Services
 from .shop import Shop
 
@@ -16,10 +17,11 @@ RELEASE = "dataguardian"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The first test waits for the images too."""
+    """One process has the cluster, while others run the other tests; the first test waits for the images too."""
     for item in items:
         if "/tests/cluster/" in str(item.path):
             item.add_marker(pytest.mark.timeout(1800))
+            item.add_marker(pytest.mark.xdist_group("cluster"))
 
 
 @pytest.fixture(scope="session")
@@ -89,3 +91,11 @@ def big_shop(cluster: Cluster, services: Services) -> Iterator[Shop]:
     found.stock(runTemplate=SLOW)
     yield found
     found.remove()
+
+
+@pytest.fixture
+def operator(cluster: Cluster) -> Iterator[OperatorPods]:
+    """The operator's pods, which the test may stop, freeze and kill; afterwards one runs as before."""
+    found = OperatorPods(cluster)
+    yield found
+    found.start()
