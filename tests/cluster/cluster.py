@@ -82,13 +82,17 @@ class Cluster:
         command = [*self._prefix, "kubectl", "logs", "-n", namespace, name]
         return subprocess.run(command, capture_output=True, text=True, check=False).stdout
 
-    def kill(self, *, command: str, environment: str) -> None:
-        """SIGKILL, from the node, the processes with these words in their command line and their environment."""
+    def processes(self, *, command: str, environment: str) -> Sequence[str]:
+        """Ids, on the node, of the processes with these words in their command line and their environment."""
         script = (
             'for p in /proc/[0-9]*; do if tr "\\0" " " < $p/cmdline 2>/dev/null | grep -q -- "$1" '
             '&& grep -qa -- "$2" $p/environ 2>/dev/null; then echo ${p#/proc/}; fi; done'
         )
-        found = self.program("node-exec", "sh", "-c", script, "find", command, environment).split()
+        return self.program("node-exec", "sh", "-c", script, "find", command, environment).split()
+
+    def kill(self, *, command: str, environment: str) -> None:
+        """SIGKILL, from the node, to these processes; there must be some."""
+        found = self.processes(command=command, environment=environment)
         assert found, f"no process runs {command!r}"
         self.program("node-exec", "kill", "-9", *found)
 

@@ -143,8 +143,14 @@ class Shop:
 
     def history(self, columns: str) -> list[list[str]]:
         """Rows of backup_executions of this namespace."""
-        query = f"SELECT {columns} FROM backup_executions WHERE namespace = '{self.namespace}' ORDER BY queued_at, name"
-        command = ["psql", "-X", "-q", "-A", "-t", "-U", "dataguardian", "-d", "dataguardian", "-c", query]
+        return self.ask(
+            f"SELECT {columns} FROM backup_executions WHERE namespace = '{self.namespace}' ORDER BY queued_at, name"
+        )
+
+    def ask(self, *statements: str) -> list[list[str]]:
+        """What the history database answers."""
+        options = [option for statement in statements for option in ("-c", statement)]
+        command = ["psql", "-X", "-q", "-A", "-t", "-U", "dataguardian", "-d", "dataguardian", *options]
         found = self.cluster.inside("dataguardian", "dataguardian-postgres-0", *command)
         return [line.split("|") for line in found.splitlines()]
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from .cluster import JSON, eventually
-from .services import RESTRICTED, S3_KEY_ID, S3_SECRET_KEY, service
+from .cluster import eventually
 from .shop import SLOW, Shop
+from .stores import OwnStore
 
 MANIFEST = "manifest.json"
 BACKENDS = "SELECT pid FROM pg_stat_activity WHERE datname = '{}' AND application_name LIKE 'dataguardian%'"
@@ -30,49 +30,6 @@ def times(message: str) -> str:
     """SQL: how often a row's log says this."""
     lines = "jsonb_array_elements(metadata -> 'execution_logs') AS line"
     return f"(SELECT count(*) FROM {lines} WHERE line ->> 'message' = '{message}')"
-
-
-def store_pod(shop: Shop) -> list[JSON]:
-    """An S3 server that stays dead when it is killed, and keeps its data for the next one."""
-    name, claim, user = "store", "store-data", 1000
-    labels = {"app": name}
-    env = {"ROOT_ACCESS_KEY": S3_KEY_ID, "ROOT_SECRET_KEY": S3_SECRET_KEY, "STORE_OF": shop.namespace}
-    pod = {
-        "restartPolicy": "Never",
-        "terminationGracePeriodSeconds": 1,
-        "securityContext": {
-            "runAsNonRoot": True,
-            "runAsUser": user,
-            "fsGroup": user,
-            "seccompProfile": {"type": "RuntimeDefault"},
-        },
-        "containers": [
-            {
-                "name": name,
-                "image": "localhost/dataguardian-s3:1",
-                "env": [{"name": key, "value": value} for key, value in env.items()],
-                "securityContext": RESTRICTED,
-                "readinessProbe": {"tcpSocket": {"port": 7070}, "periodSeconds": 1},
-                "volumeMounts": [{"name": "data", "mountPath": "/data"}, {"name": "tmp", "mountPath": "/tmp"}],
-            }
-        ],
-        "volumes": [
-            {"name": "data", "persistentVolumeClaim": {"claimName": claim}},
-            {"name": "tmp", "emptyDir": {}},
-        ],
-    }
-    meta = {"namespace": shop.namespace}
-    claimed = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
-    return [
-        service(shop.namespace, name, 7070),
-        {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {**meta, "name": claim}, "spec": claimed},
-        {"apiVersion": "v1", "kind": "Pod", "metadata": {**meta, "name": name, "labels": labels}, "spec": pod},
-    ]
-
-
-def start_store(shop: Shop) -> None:
-    shop.cluster.apply(*store_pod(shop))
-    shop.cluster.kubectl("wait", "-n", shop.namespace, "--for=condition=Ready", "pod/store", "--timeout=120s")
 
 
 @pytest.fixture
@@ -140,21 +97,20 @@ def test_a_run_is_tried_again_when_its_runner_was_killed(big_shop: Shop) -> None
 
 def test_a_killed_s3_server_fails_the_run_and_the_next_one_completes(big_shop: Shop) -> None:
     shop = big_shop
-    start_store(shop)
-    store = {"pod": "store", "namespace": shop.namespace}
-    shop.cluster.inside(shop.namespace, "store", "mkdir", f"/data/{shop.bucket}")
-    shop.cluster.apply(shop.bucket_location(endpoint=f"http://store.{shop.namespace}.svc:7070"))
+    store = OwnStore(shop)
+    store.start()
+    shop.cluster.apply(shop.bucket_location(endpoint=store.endpoint))
     before = shop.fingerprint()
     shop.start_backup("first")
-    eventually("an upload is under way", lambda: shop.services.uploads(shop.bucket, **store))
+    eventually("an upload is under way", store.uploads)
 
-    shop.cluster.kill(command="versitygw", environment=f"STORE_OF={shop.namespace}")
+    store.kill()
 
     assert_failed(shop, "first", "storage-unavailable")
     assert_unharmed(shop, before)
-    shop.cluster.kubectl("delete", "-n", shop.namespace, "pod/store")
-    start_store(shop)
-    assert shop.services.files(shop.bucket, **store) == []
+    store.stop()
+    store.start()
+    assert store.files() == []
     shop.cluster.apply(shop.job())
     shop.backup("second")
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 
@@ -11,6 +13,9 @@ from .cluster import Cluster, eventually
 from .shop import Shop
 
 NAMESPACE = "dataguardian"
+WITHOUT_HISTORY_S = 300.0
+WITHOUT_QUEUE_S = 120.0
+EVERY_S = 30.0  # between two runs of the outage
 PROXY = f"/api/v1/namespaces/{NAMESPACE}/services/dataguardian:http/proxy"
 
 
@@ -65,12 +70,29 @@ def test_an_emptied_queue_loses_no_run(shop: Shop) -> None:
     assert shop.ended("BackupExecution", "first")["status"]["phase"] == "Completed"
 
 
-def test_a_dead_queue_loses_no_run(cluster: Cluster, shop: Shop) -> None:
-    scale(cluster, "redis", 0)
-    try:
-        shop.start_backup("first")
-        run = shop.ended("BackupExecution", "first")
-    finally:
-        scale(cluster, "redis", 1)
+def passed(moment: float) -> bool:
+    return time.monotonic() > moment
 
-    assert run["status"]["phase"] == "Completed"
+
+def test_five_minutes_without_history_and_two_without_a_queue_stop_no_backup(shop: Shop) -> None:
+    begun, runs = time.monotonic(), 0
+    stopped: list[str] = []
+    try:
+        for name in ("postgres", "redis"):
+            scale(shop.cluster, name, 0)
+            stopped.append(name)
+        while time.monotonic() < begun + WITHOUT_HISTORY_S:
+            runs += 1
+            assert shop.backup(f"run-{runs}")["status"]["phase"] == "Completed"
+            if "redis" in stopped and time.monotonic() > begun + WITHOUT_QUEUE_S:
+                scale(shop.cluster, "redis", 1)
+                stopped.remove("redis")
+            following = partial(passed, begun + runs * EVERY_S)
+            eventually("the next run's time has come", following)
+    finally:
+        for name in stopped:
+            scale(shop.cluster, name, 1)
+
+    complete = "name, status, coalesce(jsonb_array_length(metadata -> 'execution_logs'), 0) > 3"
+    wanted = sorted([f"run-{number}", "completed", "t"] for number in range(1, runs + 1))
+    eventually("all rows are written, with their logs", lambda: sorted(shop.history(complete)) == wanted)
