@@ -16,6 +16,7 @@ os.environ["DATAGUARDIAN_CLUSTER"] = os.environ.get("DATAGUARDIAN_TEST_CLUSTER",
 RELEASE = "dataguardian"
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in the same hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """One process has the cluster, while others run the other tests; the first test waits for the images too."""
     for item in items:
