@@ -122,6 +122,7 @@ def migrated(postgres_server: PostgresServer, tmp_path_factory: pytest.TempPathF
 async def world(kube: Kubernetes, namespace: str) -> AsyncIterator[World]:
     """A namespace with everything that acts in it but the operator."""
     made = World(kube, namespace)
+    await made.clear_others()
     yield made
     await made.clear()
 
