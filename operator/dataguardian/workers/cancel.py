@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any
 
 from ..domain import status as moves
-from ..domain.naming import CONTAINER, DATASOURCE, OWNER_UID, kubernetes_job_name
+from ..domain.naming import CONTAINER, DATASOURCE, kubernetes_job_name
 from ..domain.outcome import cancelled, finished, going
 from ..domain.pods import last_try, pending, terminated
 from ..errors import DataGuardianError
@@ -22,7 +22,7 @@ from ..history import LogLine
 from ..kube.client import JSON, Absent, jobs_path, pods_path
 from ..kube.status import change_status
 from ..resources.common import Resource
-from . import recorder, run_logs, running
+from . import recorder, run_jobs, run_logs, running
 from .context import Context, now
 from .loop import attempt
 from .operations import RunKind
@@ -54,8 +54,8 @@ async def _cancel_queued(context: Context, run_kind: RunKind, run: Run) -> Run:
     """Cancelled; or Running, when there is a Kubernetes Job that has to be stopped first."""
     if context.slots.is_starting(run.metadata.uid):
         return run  # who starts it sees that it is cancelled
-    job = await _job(context, run_kind, run)
-    if job is not None and job["metadata"].get("labels", {}).get(OWNER_UID) == run.metadata.uid:
+    job = await run_jobs.find(context, run_kind, run)
+    if job is not None:
         move = partial(moves.started, now=now(), datasource=job["metadata"]["annotations"].get(DATASOURCE))
         run = await change_status(context.kube, run_kind.kind, run, lambda current: move(current.status))
         context.catalog.put(run_kind.kind, run)
@@ -68,7 +68,7 @@ async def _cancel_queued(context: Context, run_kind: RunKind, run: Run) -> Run:
 
 async def _stop(context: Context, run_kind: RunKind, run: Run) -> None:
     """Delete the Kubernetes Job, wait for what its pod says at its end, and end the run."""
-    job = await _job(context, run_kind, run)
+    job = await run_jobs.under_name(context, run_kind, run)
     if job is not None and finished(job) and not going(job):
         return  # it ended by itself: the recorder has the result
     name = kubernetes_job_name(run_kind.operation, run.metadata.name)
@@ -110,7 +110,7 @@ async def _until_ended(context: Context, run_kind: RunKind, run: Run) -> None:
         pod = context.pods.get(run.metadata.uid)
         if pod is None or terminated(pod) or running.is_gone(pod):
             return
-        if await _job(context, run_kind, run) is None:
+        if await run_jobs.under_name(context, run_kind, run) is None:
             # Two watches tell of the Kubernetes Job and of its pod, in any order.
             deadline = min(deadline, time.monotonic() + SETTLE_S)
         with suppress(TimeoutError):
@@ -128,11 +128,3 @@ async def _read_log(context: Context, pod: JSON, lines: deque[LogLine], **query:
             lines.append(run_logs.as_line(raw))
     except (Absent, DataGuardianError) as error:
         log.warning("A log cannot be read: %s", error, extra={"action": "log_lost", "pod": meta["name"]})
-
-
-async def _job(context: Context, run_kind: RunKind, run: Run) -> JSON | None:
-    name = kubernetes_job_name(run_kind.operation, run.metadata.name)
-    try:
-        return await context.kube.get(jobs_path(run.metadata.namespace, name))
-    except Absent:
-        return None

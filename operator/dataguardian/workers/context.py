@@ -80,6 +80,8 @@ class Context:
     away: dict[str, dict[str, bool]] = field(default_factory=dict)
     # Backups whose result was lost with their pod and is looked for, by execution.
     searches: dict[str, Search] = field(default_factory=dict)
+    # Runs whose start is being worked on, by UID: nobody else may judge them meanwhile.
+    dispatching: set[str] = field(default_factory=set)
     # Since when something keeps a Queued run from its start that somebody has to cure, by UID.
     held_since: dict[str, datetime] = field(default_factory=dict)
     # Runs that are being cancelled, by UID; set when there is news of their pod or Kubernetes Job.

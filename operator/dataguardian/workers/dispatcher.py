@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Mapping
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -19,17 +20,17 @@ from ..domain.outcome import finished
 from ..domain.readiness import Obstacle
 from ..domain.startup import REMEDIES, refusal
 from ..errors import DataGuardianError, NotFound, SpecInvalid
-from ..kube.client import ApiRefused, Conflict, jobs_path
-from ..kube.jobs import SELECTOR, job_manifest
+from ..kube.client import Absent, ApiRefused, Conflict, jobs_path
+from ..kube.jobs import SELECTOR
 from ..kube.status import change_status
 from ..queue import Entry
 from ..resources import datasource
 from ..resources.backup import BackupExecution
 from ..resources.common import Resource
-from . import cancel, line, recorder
+from . import cancel, line, recorder, run_jobs
 from .context import Context, now
 from .loop import attempt, enrol
-from .operations import RUN_KINDS, NotYet, Prepared, RunKind
+from .operations import RUN_KINDS, NotYet, RunKind
 from .slots import Full
 
 log = logging.getLogger(__name__)
@@ -102,13 +103,35 @@ async def dispatch_entry(context: Context, run_kind: RunKind, entry: Entry) -> N
         await recorder.forget(context, *gone)
 
 
+async def dispatch_known(context: Context, run_kind: RunKind, run: Run) -> None:
+    """Start a run of the catalog, if it is still there: the deletion of one may not have been told."""
+    there = await _still_there(context, run_kind, run)
+    if there is not None:
+        await dispatch(context, run_kind, there)
+
+
 async def dispatch(context: Context, run_kind: RunKind, run: Run) -> None:
-    """Create the Kubernetes Job of a Queued run, or say in its status why not."""
-    if run.status.phase != "Queued":
+    """Create the Kubernetes Job of a Queued run, or say in its status why not. Two callers do it once."""
+    uid = run.metadata.uid
+    if run.status.phase != "Queued" or uid in context.dispatching:
         return
-    context.catalog.put(run_kind.kind, run)
+    context.dispatching.add(uid)
+    try:
+        context.catalog.put(run_kind.kind, run)
+        await _dispatch(context, run_kind, run)
+    except (Absent, Conflict):
+        context.slots.release(uid)
+        if await _still_there(context, run_kind, run) is not None:
+            raise
+    finally:
+        context.dispatching.discard(uid)
+
+
+async def _dispatch(context: Context, run_kind: RunKind, run: Run) -> None:
+    if context.slots.is_starting(run.metadata.uid) and await _is_made(context, run_kind, run):
+        return
+    context.slots.release(run.metadata.uid)
     if run.spec.cancel:
-        context.slots.release(run.metadata.uid)
         await cancel.cancel(context, run_kind, run)
         return
     try:
@@ -116,9 +139,10 @@ async def dispatch(context: Context, run_kind: RunKind, run: Run) -> None:
         if full := context.slots.reserve(run, prepared.source):
             await _stand_in_line(context, run_kind, run, prepared.source.metadata.name, full)
             return
-        await _create_job(context, run_kind, run, prepared)
+        await run_jobs.create(context, run_kind, run, prepared)
     except NotYet as wait:
-        overdue = NotFound(f"The run could not start for an hour. {wait.obstacle.message}", remedy=CURE)
+        context.slots.release(run.metadata.uid)
+        overdue = wait.overdue(f"The run could not start for an hour. {wait.obstacle.message}", remedy=CURE)
         await _wait(context, run_kind, run, wait.obstacle, overdue)
     except ApiRefused as refused:
         kind = refusal(refused.what)
@@ -129,7 +153,25 @@ async def dispatch(context: Context, run_kind: RunKind, run: Run) -> None:
     except (SpecInvalid, NotFound) as refused:
         await recorder.fail(context, run_kind, run, refused)
     else:
-        await _started(context, run_kind, run, prepared)
+        await _started(context, run_kind, run, prepared.chosen)
+
+
+async def _is_made(context: Context, run_kind: RunKind, run: Run) -> bool:
+    """Go on with a run that holds a slot already, if it has its Kubernetes Job: it is not judged again."""
+    job = await run_jobs.find(context, run_kind, run)
+    if job is not None:
+        await _started(context, run_kind, run, await run_jobs.chosen(context, run, job))
+    return job is not None
+
+
+async def _still_there(context: Context, run_kind: RunKind, run: Run) -> Run | None:
+    """The run as it is now; one that is gone is forgotten, and its slot is free."""
+    meta = run.metadata
+    there: Run | None = await context.catalog.read(run_kind.kind, meta.namespace, meta.name)
+    if there is not None and there.metadata.uid == meta.uid:
+        return there
+    await recorder.forget(context, run_kind, run)
+    return None
 
 
 async def take_over(context: Context) -> None:
@@ -152,43 +194,21 @@ async def _take_over(context: Context) -> None:
 
 async def _stand_in_line(context: Context, run_kind: RunKind, run: Run, datasource: str, full: Full) -> None:
     """Back to the queue when another one was faster; else wait for the datasource, and start who is first there."""
+    context.held_since.pop(run.metadata.uid, None)
     if full.source is None:
         await line.push(context, run_kind, run)
         return
     await line.wait(context, run_kind, run, full.obstacle, place=len(full.ahead) + 1, datasource=datasource)
     for first in full.ahead[: context.slots.capacity().room_of(full.source)]:
         if found := context.slots.find(first.execution_id):
-            await dispatch(context, *found)
+            await dispatch_known(context, *found)
 
 
-async def _create_job(context: Context, run_kind: RunKind, run: Run, prepared: Prepared) -> None:
-    name = kubernetes_job_name(run_kind.operation, run.metadata.name)
-    body = job_manifest(
-        name=name,
-        operation=run_kind.operation,
-        owner=run,
-        kind=run_kind.kind,
-        run=prepared.run,
-        limits=prepared.limits,
-        settings=context.runner,
-        template=prepared.template,
-    )
-    try:
-        await context.kube.create(jobs_path(run.metadata.namespace), body)
-    except Conflict:
-        there = await context.kube.get(jobs_path(run.metadata.namespace, name))
-        if there["metadata"].get("labels", {}).get(OWNER_UID) != run.metadata.uid:
-            raise SpecInvalid(
-                f"A Kubernetes Job {name!r} exists that does not belong to this run.",
-                remedy="Delete it, or create the run with another name.",
-            ) from None
-
-
-async def _started(context: Context, run_kind: RunKind, run: Run, prepared: Prepared) -> None:
+async def _started(context: Context, run_kind: RunKind, run: Run, chosen: Mapping[str, Any]) -> None:
     """Running, once there is a Kubernetes Job."""
 
     def move(current: Run) -> Any:
-        return moves.started(current.status, now=now(), **prepared.chosen)
+        return moves.started(current.status, now=now(), **chosen)
 
     run = await change_status(context.kube, run_kind.kind, run, move)
     context.catalog.put(run_kind.kind, run)

@@ -11,7 +11,7 @@ from ..domain.health import is_usable
 from ..domain.naming import RunOperation
 from ..domain.planning import Run, backup_run, restore_run
 from ..domain.readiness import Obstacle, datasource_missing, location_missing, missing_references
-from ..errors import NotFound, SpecInvalid
+from ..errors import DataGuardianError, NotFound, SpecInvalid
 from ..kube.jobs import Limits
 from ..resources import backup, datasource, restore, storage_location
 from ..resources.backup import BackupExecution, BackupJob, Copy, RunTemplate
@@ -25,11 +25,12 @@ RETRIES = 8  # of retries of retries: so many folders are looked at
 
 
 class NotYet(Exception):
-    """A run cannot start now, and may when somebody cures the obstacle."""
+    """A run cannot start now, and may when the obstacle is gone; it fails as ``overdue`` when that takes too long."""
 
-    def __init__(self, obstacle: Obstacle) -> None:
+    def __init__(self, obstacle: Obstacle, *, overdue: type[DataGuardianError] = NotFound) -> None:
         super().__init__(obstacle.message)
         self.obstacle = obstacle
+        self.overdue = overdue
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ async def sweep(context: Context) -> None:
     for run_kind, run in list(context.slots.open()):
         await attempt("sweep", partial(_bring_on, context, run_kind, run))
     for run_kind, run in context.slots.half_started():
-        await attempt("sweep", partial(dispatcher.dispatch, context, run_kind, run))
+        await attempt("sweep", partial(dispatcher.dispatch_known, context, run_kind, run))
     called = await _called(context)
     if called is not None:
         await line.call_waiting(context, called)
@@ -65,4 +65,4 @@ async def _start_without_queue(context: Context) -> None:
     for run_kind, run in line.upcoming(context, context.slots.queued(), set()):
         if not context.slots.capacity().room:
             return
-        await attempt("sweep", partial(dispatcher.dispatch, context, run_kind, run))
+        await attempt("sweep", partial(dispatcher.dispatch_known, context, run_kind, run))
