@@ -174,3 +174,22 @@ async def test_a_slots_run_that_a_killed_operator_created_is_adopted(
     assert now["lastScheduleTime"] == timestamp(last_hour())
     assert now["missedSchedules"] == 0
     assert await warnings(kube, namespace) == []
+
+
+async def test_a_job_that_was_deleted_unseen_is_forgotten(
+    context: Context, kube: Kubernetes, namespace: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dataguardian.workers.scheduler.RETRY", timedelta(0))
+    job = await create_job(kube, namespace, last_hour())
+    context.catalog.put(BACKUP_JOB, job)
+    scheduler = Scheduler(context)
+    scheduler.next_time(BACKUP_JOB, job)
+    await kube.delete(objects_path(BACKUP_JOB, namespace, "nightly"))
+
+    await scheduler.start_due()
+    for run in await runs(kube, namespace):
+        await kube.delete(objects_path(BACKUP_EXECUTION, namespace, run["metadata"]["name"]))
+    await scheduler.start_due()
+
+    assert await runs(kube, namespace) == []
+    assert context.catalog.known(BACKUP_JOB, namespace, "nightly") is None

@@ -14,7 +14,7 @@ from ..domain.naming import slot_run_name
 from ..domain.schedule import Timing, due
 from ..errors import SpecInvalid
 from ..kube import events
-from ..kube.client import JSON, Conflict, objects_path
+from ..kube.client import JSON, Absent, Conflict, objects_path
 from ..kube.status import change_status
 from ..resources.backup import BACKUP_EXECUTION, BACKUP_JOB
 from ..resources.common import API_VERSION, Kind, Resource, timestamp
@@ -97,7 +97,7 @@ class Scheduler:
             waiting = self._waiting.get(uid)
             if waiting is None or waiting.slot != slot or not waiting.timing.is_due(slot, moment):
                 continue  # edited: what it waits for now has an entry of its own
-            if not await attempt("scheduler", partial(self._pass, waiting)):
+            if not await attempt("scheduler", partial(self._pass_or_forget, waiting)):
                 heapq.heappush(self._heap, (now() + RETRY, uid, slot))
 
     def _expected(self, kind: Kind[Any], owner: Scheduled) -> _Waiting | None:
@@ -118,6 +118,18 @@ class Scheduler:
         if owner.metadata.uid not in self._seen and promised is not None and timing.has_slot(promised):
             return promised
         return timing.next_slot(now())
+
+    async def _pass_or_forget(self, waiting: _Waiting) -> None:
+        """Pass the slot, or give up an object that was deleted unseen."""
+        try:
+            await self._pass(waiting)
+        except (Absent, Conflict):
+            kind, meta = waiting.kind.kind, waiting.owner.metadata
+            there = await self._context.catalog.read(kind, meta.namespace, meta.name)
+            if there is not None and there.metadata.uid == meta.uid:
+                raise
+            self.forget(waiting.owner)
+            self._context.catalog.drop(kind, waiting.owner)
 
     async def _pass(self, waiting: _Waiting) -> None:
         """Run the slot that is due, count those that are missed, and wait for the next one."""
