@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
+from typing import cast
+
+import pytest
 
 from dataguardian.domain import report as reports
 from dataguardian.domain.naming import GENERATION
@@ -15,7 +18,7 @@ from dataguardian.kube.jobs import planned
 from dataguardian.resources import datasource
 from dataguardian.resources.backup import BACKUP_EXECUTION, BACKUP_JOB, BackupExecution, BackupJob
 from dataguardian.resources.common import timestamp
-from dataguardian.workers import dispatcher, recorder
+from dataguardian.workers import dispatcher, pod_log, recorder, run_logs, side_jobs
 from dataguardian.workers.cleanup import CLEANUP, clean_all
 from dataguardian.workers.context import Context
 from dataguardian.workers.operations import RUN_KINDS
@@ -23,7 +26,9 @@ from dataguardian.workers.removals import learn
 from dataguardian.workers.side_jobs import Ended
 
 from . import side_pods, stored
+from .conftest import NewContext
 from .kubelet import Kubelet
+from .workers import Counting
 
 RULES = {"maxBackups": 1}
 JUDGED = Report(completed=True, backups=1, expired=0)
@@ -281,6 +286,80 @@ async def test_what_a_backups_run_judged_is_written_at_its_end(
     assert status is not None
     assert (status.observed_generation, status.expired, status.next_check_time) == (1, 0, None)
     assert [each["metadata"]["name"] for each in await cleanups(context, namespace)] == ["backup-now"]
+
+
+async def ended_cleanup(context: Context, namespace: str, node: Kubelet) -> JSON:
+    """The Kubernetes Job of a cleanup that removed one backup and left another, as the watch tells of its end."""
+    await stored.location(context, namespace)
+    job = await stored.job(context, namespace, retention=RULES)
+    gone, left = await stored.entry(context, job, 1), await stored.entry(context, job, 2)
+    (cleanup,) = await cleanups(context, namespace)
+    told: list[Told] = [stored.removed(gone, "primary"), stored.deferred(left, "primary")]
+    done = await side_pods.end(context.kube, node, cleanup, JUDGED, told)
+    side_jobs.observe(context, "MODIFIED", done)
+    return done
+
+
+async def test_an_end_is_acted_on_once_and_its_removals_are_in_the_audit_log(
+    new_context: NewContext, namespace: str, node: Kubelet
+) -> None:
+    context = new_context()
+    await ended_cleanup(context, namespace, node)
+    patched = cast(Counting, context.kube).patched
+    patched.clear()
+
+    await side_jobs.settle(context, CLEANUP)
+    await side_jobs.settle(context, CLEANUP)
+
+    assert context.side_jobs == {}
+    assert len([path for path in patched if "/backupjobs/" in path]) == 1
+    (job,) = [each for each in context.catalog.all(BACKUP_JOB) if each.metadata.namespace == namespace]
+    status = job.status.retention
+    assert status is not None
+    assert status.next_check_time is not None
+    assert status.next_check_time - datetime.now(UTC) <= timedelta(hours=1)
+    assert context.unaudited == {}
+    async with context.history.connection() as connection:
+        found = await connection.execute("SELECT action FROM audit_logs WHERE namespace = %s", [namespace])
+        assert await found.fetchall() == [("backup.removed",)]
+
+
+async def test_nothing_is_judged_while_the_audit_log_cannot_be_written_and_it_is_left_alone_for_a_while(
+    context: Context, namespace: str, node: Kubelet
+) -> None:
+    cleanup = await ended_cleanup(context, namespace, node)  # the history has no tables
+
+    await side_jobs.settle(context, CLEANUP)
+
+    (job,) = [each for each in context.catalog.all(BACKUP_JOB) if each.metadata.namespace == namespace]
+    assert (await read(context, job)).status.retention is None
+    assert side_jobs.is_open(context, namespace, "cleanup-nightly")
+    pause = ("end", cleanup["metadata"]["uid"])
+    assert not context.pauses.is_over(pause, datetime.now(UTC) + side_jobs.HISTORY_RETRY / 2)
+    assert context.pauses.is_over(pause, datetime.now(UTC) + side_jobs.HISTORY_RETRY)
+
+
+async def test_a_backups_row_does_not_wait_for_its_log_and_a_log_that_stays_unreadable_is_lost(
+    context: Context, kube: Kubernetes, namespace: str, node: Kubelet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await stored.location(context, namespace)
+    await stored.job(context, namespace, retention=RULES)
+    run = await started(context, namespace)
+    done = await side_pods.end(kube, node, await kube.get(jobs_path(namespace, "backup-now")), JUDGED)
+    uid = done["metadata"]["uid"]
+    recorder.observe(context, done)
+    node.stop()
+
+    await recorder.record_all(context)
+
+    assert context.unwritten[run.metadata.uid].status in {"completed", "failed"}
+    assert list(context.unrecorded) == [uid]
+    assert not context.pauses.is_over(("record", uid), datetime.now(UTC) + run_logs.RETRY / 2)
+    monkeypatch.setattr(pod_log, "DEADLINE", timedelta(0))
+    context.pauses.forget(("record", uid))
+    await recorder.record_all(context)
+    assert context.unrecorded == {}
+    assert list(context.unlogged) == [uid]
 
 
 async def started(context: Context, namespace: str) -> BackupExecution:

@@ -13,6 +13,7 @@ OWNER_UID = "dataguardian.io/owner-uid"
 OWNER_NAME = "dataguardian.io/owner-name"
 DATASOURCE = "dataguardian.io/datasource"
 GENERATION = "dataguardian.io/generation"  # of the owner, when its Kubernetes Job was made
+BEGAN = "dataguardian.io/began"  # when a Kubernetes Job was made, by the operator's clock
 INDEX_REQUESTED = "dataguardian.io/index-requested"  # of a StorageLocation: any new value asks for a listing
 CONTAINER = "runner"  # of a run's pod
 

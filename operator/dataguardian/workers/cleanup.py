@@ -21,13 +21,12 @@ from ..domain.policies import (
 )
 from ..domain.report import Report
 from ..domain.told import RemovalDeferred, Told
-from ..errors import HistoryUnavailable
 from ..kube.client import JSON
 from ..kube.jobs import Limits, planned
 from ..kube.status import change_status
 from ..resources import storage_location
 from ..resources.backup import BACKUP_EXECUTION, BACKUP_JOB, BackupExecution, BackupJob, BackupJobStatus
-from . import side_jobs
+from . import rows, side_jobs
 from .context import Context, now
 from .loop import attempt
 from .pod_log import read_told
@@ -113,10 +112,9 @@ async def _ended(context: Context, end: Ended) -> None:
         return
     told = end.told or []
     await learn(context, end.namespace, told)
+    # The log of this Kubernetes Job is all that knows of the removals: until they are written, nothing is judged.
+    await rows.write_audit(context)
     await _judged(context, job, end.report, told, generation=int(end.notes[GENERATION]))
-    if context.unaudited:
-        # The log of this Kubernetes Job is all that knows of the removals, until they are written.
-        raise HistoryUnavailable("What retention removed is not in the audit log yet.", remedy="It is tried again.")
 
 
 async def after_run(
@@ -129,7 +127,7 @@ async def after_run(
     if report.backups is None:
         return run  # it judged nothing
     plan = plans.decode(planned(kubernetes_job), BackupPlan)
-    told = await read_told(context.kube, pods) or []
+    told = await read_told(context.kube, kubernetes_job, pods, now=now()) or []
     await learn(context, plan.namespace, told)
     job = await context.catalog.read(BACKUP_JOB, plan.namespace, plan.job_name)
     if job is not None and job.metadata.uid == plan.job_uid:

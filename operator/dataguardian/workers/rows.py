@@ -85,6 +85,11 @@ async def write_waiting(context: Context) -> None:
     Raises HistoryUnavailable or ConfigInvalid; what is not written goes on waiting.
     """
     await _write_all(context.unwritten, context.history.record)
+    await write_audit(context)
+
+
+async def write_audit(context: Context) -> None:
+    """Write what waits for the audit log now. Raises HistoryUnavailable or ConfigInvalid."""
     await _write_all(context.unaudited, context.history.audit)
 
 

@@ -12,13 +12,13 @@ from functools import partial
 from typing import Any
 
 from ..domain import report as reports
-from ..domain.naming import OPERATION, OWNER_NAME, OWNER_UID, Operation
-from ..domain.outcome import finished, finished_at, outcome
+from ..domain.naming import BEGAN, OPERATION, OWNER_NAME, OWNER_UID, Operation
+from ..domain.outcome import finished, outcome
 from ..domain.planning import Run
 from ..domain.report import Report
 from ..domain.startup import waits_for
 from ..domain.told import Told
-from ..errors import NotStarted, SpecInvalid, Unavailable
+from ..errors import ConfigInvalid, HistoryUnavailable, NotStarted, SpecInvalid
 from ..kube.client import JSON, Absent, ApiRefused, Conflict, jobs_path
 from ..kube.jobs import Limits, job_manifest
 from ..resources.backup import RunTemplate
@@ -29,7 +29,7 @@ from .pod_log import read_told
 
 START_DEADLINE = timedelta(seconds=30)  # for a pod that tells why it waits
 POD_DEADLINE = timedelta(minutes=2)  # for a Kubernetes Job to have a pod
-LOG_DEADLINE = timedelta(minutes=10)  # after which a log that cannot be read counts as lost
+HISTORY_RETRY = timedelta(seconds=30)  # for an end that history has to know of first
 CURE = "Cure what Kubernetes says."
 JOB_UID = "batch.kubernetes.io/controller-uid"  # label of every pod of a Kubernetes Job
 
@@ -42,7 +42,7 @@ class Ended:
     namespace: str
     name: str  # of its owner
     uid: str  # of its owner
-    began: datetime
+    began: datetime  # by the operator's clock
     notes: Mapping[str, str]  # what was noted at its start
     report: Report
     told: Sequence[Told] | None = None  # None: its log is lost
@@ -129,7 +129,7 @@ async def _start(context: Context, side: SideOperation, wanted: SideJob) -> None
         settings=context.runner,
         template=wanted.template,
     )
-    body["metadata"]["annotations"].update(wanted.notes)
+    body["metadata"]["annotations"].update({**wanted.notes, BEGAN: now().isoformat()})
     try:
         made = await context.kube.create(jobs_path(owner.namespace), body)
     except Conflict:
@@ -155,6 +155,9 @@ async def settle(context: Context, side: SideOperation) -> None:
 
 
 async def _settle(context: Context, side: SideOperation, job: JSON) -> None:
+    pause = ("end", job["metadata"]["uid"])
+    if not context.pauses.is_over(pause, now()):
+        return
     over = finished(job)
     obstacle = None if over else await _obstacle(context, job)
     if not over and obstacle is None:
@@ -166,8 +169,14 @@ async def _settle(context: Context, side: SideOperation, job: JSON) -> None:
     except Absent:
         there = None
     if there is not None and there["metadata"]["uid"] == job["metadata"]["uid"]:
-        await side.ended(context, await _end_of(context, there) if over else _stuck(job, obstacle or ""))
+        end = await _end_of(context, there) if over else _stuck(job, obstacle or "")
+        try:
+            await side.ended(context, end)
+        except (HistoryUnavailable, ConfigInvalid):
+            context.pauses.begin(pause, first=HISTORY_RETRY, longest=HISTORY_RETRY, now=now())
+            raise
         await context.kube.delete(path)
+    context.pauses.forget(pause)
     observe(context, "DELETED", job)
 
 
@@ -190,12 +199,7 @@ async def _obstacle(context: Context, job: JSON) -> str | None:
 async def _end_of(context: Context, job: JSON) -> Ended:
     meta = job["metadata"]
     pods = await context.kube.pods_of(meta["namespace"], meta["name"])
-    try:
-        lines = await read_told(context.kube, pods)
-    except Unavailable:
-        if now() - (finished_at(job) or now()) < LOG_DEADLINE:
-            raise
-        lines = None
+    lines = await read_told(context.kube, job, pods, now=now())
     return _ended(job, outcome(job, pods, step="connect"), told=lines)
 
 
@@ -210,7 +214,7 @@ def _ended(job: JSON, report: Report, told: Sequence[Told] | None = None) -> End
         namespace=meta["namespace"],
         name=meta["annotations"][OWNER_NAME],
         uid=meta["labels"][OWNER_UID],
-        began=datetime.fromisoformat(meta["creationTimestamp"]),
+        began=datetime.fromisoformat(meta["annotations"].get(BEGAN, meta["creationTimestamp"])),
         notes=meta["annotations"],
         report=report,
         told=told,
