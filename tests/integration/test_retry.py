@@ -136,6 +136,23 @@ def test_retention_judges_a_retried_backup_like_any_other(short: Short, pod: Pod
     assert stored(short.bucket, s3_server) == stored(short.volume, s3_server) == {}
 
 
+def test_a_retried_backup_is_as_old_as_its_dump(short: Short, pod: Pod, s3_server: S3Server) -> None:
+    dumped_at = manifests.decode(stored(short.bucket, s3_server)["pending.json"]).started_at
+    newer = pod.backup_plan("none", short.volume, targets=[short.volume], execution_id="ff", folder=LATER)
+    assert pod.run(replace(newer, source=pod.endpoint("postgres"))).status == 0
+    short.cure()
+
+    ended = pod.run(retried(short.plan))
+
+    assert ended.status == 0, ended.output
+    assert manifest_of(stored(short.bucket, s3_server)).started_at == dumped_at
+    targets = [short.bucket, short.volume]
+    policy = RetentionPolicy(max_backups=1)
+    assert pod.run(CleanupPlan(folder=FOLDER.rpartition("/")[0], policy=policy, targets=targets)).status == 0
+    assert stored(short.bucket, s3_server) == stored(short.volume, s3_server) == {}
+    assert sorted(stored(short.volume, s3_server, LATER)) == FILES
+
+
 def test_a_retry_that_fails_again_leaves_the_copy_for_the_next_one(short: Short, pod: Pod, s3_server: S3Server) -> None:
     ended = pod.run(retried(short.plan))
 

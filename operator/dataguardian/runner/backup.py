@@ -49,7 +49,6 @@ class _Backup:
 
     def __init__(self, plan: BackupPlan, run: Run) -> None:
         self._plan, self._run = plan, run
-        self._started = now()
         self._dump = Dump(plan, run)
         self._targets = [Copy(target) for target in plan.targets]
         self._staged = Copies(run, [Copy(plan.staging)]) if plan.staging else None
@@ -221,7 +220,10 @@ class _Backup:
             raise
 
     def _signed(self, copies: Copies, manifest: Manifest) -> Manifest:
-        """The manifest with this run's name, or as an earlier try of this run has stored it."""
+        """The manifest with this run's name, or as an earlier try of this run has stored it.
+
+        It keeps the time of its dump, by which retention judges: a retry makes old data no newer.
+        """
         for copy in copies.good:
             if copy.left is not None and kept.completed_before(copy, self._plan):
                 return copy.left
@@ -231,7 +233,6 @@ class _Backup:
             execution_id=self._plan.execution_id,
             retried_execution_id=retried,
             execution_name=self._plan.execution_name,
-            started_at=self._started,
             completed_at=now(),
         )
 
