@@ -163,6 +163,32 @@ def test_a_retry_that_fails_again_leaves_the_copy_for_the_next_one(short: Short,
     assert pod.run(retried(short.plan)).status == 0
 
 
+@pytest.mark.parametrize("is_damaged", [False, True])
+def test_what_a_retry_has_completed_belongs_to_it(
+    short: Short, pod: Pod, s3_server: S3Server, postgres_server: PostgresServer, is_damaged: bool
+) -> None:
+    short.cure()
+    assert pod.run(retried(short.plan)).status == 0
+    if is_damaged:
+        (Path(short.volume.root) / "prod" / FOLDER / "schema.dump").unlink()
+        s3_server.admin.delete(short.bucket.bucket, f"prod/{FOLDER}/schema.dump")
+    before = stored(short.bucket, s3_server), stored(short.volume, s3_server)
+    second = "2c2c2c2c-0000-4000-8000-000000000000"
+    folder = OWN_FOLDER.replace("1b1b1b1b", "2c2c2c2c")
+    source = pod.endpoint(shop(postgres_server))
+
+    ended = pod.run(retried(short.plan, execution_id=second, execution_name="twice", folder=folder, source=source))
+
+    assert (stored(short.bucket, s3_server), stored(short.volume, s3_server)) == before
+    if is_damaged:
+        assert ended.status == 0, ended.output
+        assert sorted(stored(short.bucket, s3_server, folder)) == FILES
+    else:
+        assert ended.failure == (64, "spec-invalid", "connect")
+        assert "was completed by again" in ended.output
+        assert stored(short.bucket, s3_server, folder) == {}
+
+
 def test_a_copy_that_is_damaged_is_not_used_and_the_dump_is_made_again(
     short: Short, pod: Pod, s3_server: S3Server, postgres_server: PostgresServer
 ) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..domain.manifest import Manifest
+from ..domain.manifest import FILE_NAME, Manifest
 from ..domain.plan import BackupPlan
+from ..errors import SpecInvalid
 from .copies import Copies
 from .location import Copy
 
@@ -21,9 +22,14 @@ class Kept:
 
 
 def find(copies: Copies, folders: Sequence[str], plan: BackupPlan) -> Kept | None:
-    """The first whole dump in these folders, in the order of the copies; what is not whole is said and passed by."""
+    """The first whole dump in these folders, in the order of the copies; what is not whole is said and passed by.
+
+    A folder with the manifest of another execution is never written to. Raises SpecInvalid when that one is a backup.
+    """
     for folder in folders:
         copies.look(folder)
+        if _is_taken(copies, folder, plan):
+            continue
         for copy in copies.good:
             if copy.left is not None and _wanted(copy.left, folder, plan):
                 hold(copies, copy.left, plan)
@@ -40,6 +46,20 @@ def hold(copies: Copies, manifest: Manifest, plan: BackupPlan) -> None:
 def completed_before(copy: Copy, plan: BackupPlan) -> bool:
     """Whether an earlier try of the same execution made this copy a backup."""
     return copy.published and copy.left is not None and copy.left.execution_id == plan.execution_id
+
+
+def _is_taken(copies: Copies, folder: str, plan: BackupPlan) -> bool:
+    others = [copy for copy in copies.good if f"{folder}/{FILE_NAME}" in copy.keys and not completed_before(copy, plan)]
+    for copy in others:
+        if copy.left is None:
+            continue
+        copies.hold(copy.left, lambda _: "Size")
+        if copy.whole or folder == plan.folder:
+            raise SpecInvalid(
+                f"The run whose dump is in {folder} was completed by {copy.left.execution_name}.",
+                remedy="Restore that backup, or run the job again.",
+            )
+    return bool(others) and folder != plan.folder
 
 
 def _wanted(manifest: Manifest, folder: str, plan: BackupPlan) -> bool:
