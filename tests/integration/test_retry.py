@@ -146,7 +146,7 @@ def test_a_retried_backup_is_as_old_as_its_dump(short: Short, pod: Pod, s3_serve
 
     assert ended.status == 0, ended.output
     assert manifest_of(stored(short.bucket, s3_server)).started_at == dumped_at
-    targets = [short.bucket, short.volume]
+    targets: list[Target] = [short.bucket, short.volume]
     policy = RetentionPolicy(max_backups=1)
     assert pod.run(CleanupPlan(folder=FOLDER.rpartition("/")[0], policy=policy, targets=targets)).status == 0
     assert stored(short.bucket, s3_server) == stored(short.volume, s3_server) == {}
