@@ -48,7 +48,7 @@ async def finish(kube: Kubernetes, job: JSON, *, succeeded: bool) -> JSON:
     return await kube.patch(path + "/status", {"status": status})
 
 
-async def create_pod(kube: Kubernetes, job: JSON, node: str | None = None) -> JSON:
+async def create_pod(kube: Kubernetes, job: JSON, node: str | None = None, *, name: str | None = None) -> JSON:
     """The pod of a Kubernetes Job, on a node or not yet."""
     meta = job["metadata"]
     spec = {"restartPolicy": "Never", "containers": [{"name": CONTAINER, "image": "unused"}]}
@@ -56,7 +56,7 @@ async def create_pod(kube: Kubernetes, job: JSON, node: str | None = None) -> JS
         "apiVersion": "v1",
         "kind": "Pod",
         "metadata": {
-            "name": f"{meta['name']}-{meta['uid'][:5]}",
+            "name": name or f"{meta['name']}-{meta['uid'][:5]}",
             "labels": {
                 **meta["labels"],
                 "batch.kubernetes.io/job-name": meta["name"],

@@ -9,6 +9,7 @@ from typing import cast
 import pytest
 
 from dataguardian.domain import report as reports
+from dataguardian.domain import told as tellings
 from dataguardian.domain.naming import GENERATION
 from dataguardian.domain.report import Report, StoredCopy
 from dataguardian.domain.told import Told
@@ -360,6 +361,27 @@ async def test_a_backups_row_does_not_wait_for_its_log_and_a_log_that_stays_unre
     await recorder.record_all(context)
     assert context.unrecorded == {}
     assert list(context.unlogged) == [uid]
+
+
+@pytest.mark.parametrize("last_judged", [True, False])
+async def test_what_an_earlier_pod_of_a_run_removed_is_known(
+    context: Context, kube: Kubernetes, namespace: str, node: Kubelet, last_judged: bool
+) -> None:
+    await stored.location(context, namespace)
+    job = await stored.job(context, namespace, retention=RULES)
+    old = await stored.entry(context, job)
+    run = await started(context, namespace)
+    kubernetes_job = await kube.get(jobs_path(namespace, "backup-now"))
+    first = await side_pods.create_pod(kube, kubernetes_job, node.name, name="first")
+    lines = [tellings.fields(stored.removed(old, "primary"))]
+    node.logs[first["metadata"]["name"]] = "".join(json.dumps(line) + "\n" for line in lines)
+    report = Report(completed=True, backups=1 if last_judged else None)
+
+    told = [stored.kept(run, "maxBackups 1/1")] if last_judged else []
+    recorder.observe(context, await side_pods.end(kube, node, kubernetes_job, report, told))
+    await recorder.record_all(context)
+
+    assert stored.states(await stored.read(kube, old)) == {"primary": "Removed"}
 
 
 async def started(context: Context, namespace: str) -> BackupExecution:

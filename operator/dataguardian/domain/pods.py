@@ -15,9 +15,14 @@ JSON = dict[str, Any]
 SILENCE = timedelta(minutes=5)
 
 
+def tries(pods: Sequence[JSON]) -> list[JSON]:
+    """The pods of a Kubernetes Job, the oldest first and the last try last."""
+    return sorted(pods, key=_created, reverse=True)[::-1]
+
+
 def last_try(pods: Sequence[JSON]) -> JSON | None:
     """The newest pod of a Kubernetes Job."""
-    return max(pods, key=lambda pod: str(pod["metadata"]["creationTimestamp"]), default=None)
+    return max(pods, key=_created, default=None)
 
 
 def pending(pod: JSON) -> bool:
@@ -64,3 +69,7 @@ def condition(thing: JSON, type: str, status: str) -> JSON | None:
         if each["type"] == type and each["status"] == status:
             return dict(each)
     return None
+
+
+def _created(pod: JSON) -> str:
+    return str(pod["metadata"]["creationTimestamp"])

@@ -29,7 +29,7 @@ from ..resources.backup import BACKUP_EXECUTION, BACKUP_JOB, BackupExecution, Ba
 from . import rows, side_jobs
 from .context import Context, now
 from .loop import attempt
-from .pod_log import read_told
+from .pod_log import read_tries
 from .removals import learn
 from .side_jobs import Ended, SideJob, SideOperation
 
@@ -124,11 +124,17 @@ async def after_run(
 
     Doing it twice is doing it once.
     """
-    if report.backups is None:
+    if not report.completed:
         return run  # it judged nothing
     plan = plans.decode(planned(kubernetes_job), BackupPlan)
-    told = await read_told(context.kube, kubernetes_job, pods, now=now()) or []
-    await learn(context, plan.namespace, told)
+    if plan.retention is None:
+        return run
+    tries = await read_tries(context.kube, kubernetes_job, pods, now=now())
+    for lines in tries:  # one that was killed in the middle has removed backups too
+        await learn(context, plan.namespace, lines)
+    if report.backups is None:
+        return await context.catalog.read(BACKUP_EXECUTION, plan.namespace, run.metadata.name) or run
+    told = tries[-1] if tries else []
     job = await context.catalog.read(BACKUP_JOB, plan.namespace, plan.job_name)
     if job is not None and job.metadata.uid == plan.job_uid:
         known = job.status.retention

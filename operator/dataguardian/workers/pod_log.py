@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from ..domain import told
 from ..domain.naming import CONTAINER
 from ..domain.outcome import finished_at
-from ..domain.pods import last_try
+from ..domain.pods import last_try, tries
 from ..domain.told import Told
 from ..errors import Unavailable
 from ..kube.client import JSON, Absent, ApiRefused, Kubernetes, pods_path
@@ -22,18 +22,28 @@ async def read_told(kube: Kubernetes, job: JSON, pods: Sequence[JSON], *, now: d
 
     Raises KubernetesUnavailable when it may be read later.
     """
+    pod = last_try(pods)
+    return None if pod is None else await _unless_lost(kube, job, pod, now)
+
+
+async def read_tries(kube: Kubernetes, job: JSON, pods: Sequence[JSON], *, now: datetime) -> list[list[Told]]:
+    """The lines of each try of a finished Kubernetes Job, the oldest first; none of one whose log is lost.
+
+    Raises KubernetesUnavailable when one may be read later.
+    """
+    return [await _unless_lost(kube, job, pod, now) or [] for pod in tries(pods)]
+
+
+async def _unless_lost(kube: Kubernetes, job: JSON, pod: JSON, now: datetime) -> list[Told] | None:
     try:
-        return await _read(kube, pods)
+        return await _read(kube, pod)
     except Unavailable:
         if now - (finished_at(job) or now) < DEADLINE:
             raise
         return None
 
 
-async def _read(kube: Kubernetes, pods: Sequence[JSON]) -> list[Told] | None:
-    pod = last_try(pods)
-    if pod is None:
-        return None
+async def _read(kube: Kubernetes, pod: JSON) -> list[Told] | None:
     path = pods_path(pod["metadata"]["namespace"], pod["metadata"]["name"]) + "/log"
     lines = kube.lines(path, {"container": CONTAINER}, silence_s=SILENCE_S)
     try:
