@@ -10,7 +10,7 @@ import pytest
 from dataguardian.domain import report as reports
 from dataguardian.domain.report import Report
 from dataguardian.domain.told import ManifestFound
-from dataguardian.errors import StorageUnavailable
+from dataguardian.errors import OutOfMemory, StorageUnavailable
 from dataguardian.kube.client import JSON, Absent, Kubernetes, jobs_path
 from dataguardian.kube.jobs import planned
 from dataguardian.resources.backup import BACKUP_EXECUTION, BackupExecution
@@ -156,3 +156,23 @@ async def test_a_kubernetes_job_that_ended_without_its_pod_is_looked_for_too(
 
     assert (await stored.read(kube, run)).status.phase == "Failed"
     assert context.unrecorded == {}
+
+
+@pytest.mark.parametrize("answers", [True, False])
+async def test_what_killed_a_runner_is_told_when_its_backup_is_not_found(
+    context: Context, namespace: str, answers: bool
+) -> None:
+    run = await lost_run(context, namespace)
+    killed = reports.failed(OutOfMemory("Too big.", remedy="Raise the memory limit."), "finalize")
+    assert await recorder.found_again(context, run, killed) is None
+    if answers:
+        context.searches[run.metadata.uid].answer = []
+    else:
+        context.searches[run.metadata.uid].since -= lost_results.DEADLINE
+
+    found = await recorder.found_again(context, run, killed)
+
+    assert found is not None
+    assert found.failure is not None
+    assert (found.failure.code, found.failure.step) == ("out-of-memory", "finalize")
+    assert "Raise the memory limit." in found.failure.remedy

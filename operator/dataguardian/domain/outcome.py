@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -25,6 +25,10 @@ from .startup import REMEDIES, waits_for
 JSON = dict[str, Any]
 AGAIN = "Run again; look at the node's events if it happens again."
 NODE_GONE = {"DeletionByTaintManager", "DeletionByPodGC"}
+# Ends that take a runner in any step, also after the manifest is stored. A pod that is evicted has the time to tell.
+LOST: Mapping[str, type[Interrupted]] = {
+    kind.code: kind for kind in (RunnerLost, NodeLost, OutOfMemory, RunnerKilled, DeadlineExceeded)
+}
 GRACE = timedelta(minutes=5)  # after the deadline of a Kubernetes Job, for its pods to end
 
 
@@ -49,10 +53,10 @@ def outcome(job: JSON, pods: Sequence[JSON], *, step: str) -> Report:
     not leave one. ``step`` is the last step that is known."""
     newest = last_try(pods)
     report = runner_report(newest)
-    succeeded = condition(job, "Complete", "True") is not None
     if report is not None and _was_stopped(report):
         report = None
-    if report is not None and (report.completed == succeeded or report.failure is not None):
+    # A deadline may pass between what the runner has completed and the end of its pod.
+    if report is not None and (report.completed or report.failure is not None):
         return report
     return reports.failed(_interruption(job, newest), step)
 
@@ -87,8 +91,8 @@ def overdue(job: JSON, pod: JSON | None, *, now: datetime) -> DataGuardianError 
 
 
 def lost(report: Report) -> bool:
-    """Whether nothing is known of the runner's end, not even that something ended it."""
-    return report.failure is not None and report.failure.code in (RunnerLost.code, NodeLost.code)
+    """Whether the runner ended without a word of its own: it may have done its work all the same."""
+    return report.failure is not None and report.failure.code in LOST
 
 
 def _was_stopped(report: Report) -> bool:

@@ -22,6 +22,7 @@ from .dump import Dump
 from .kept import Kept
 from .lines import now
 from .location import Copy
+from .report import leave
 from .retention import after_backup
 from .run import Run
 from .staging import remove_staged
@@ -124,7 +125,10 @@ class _Backup:
         )
 
     def retain(self, report: Report) -> Report:
-        """Apply the job's retention, now that there is one more backup."""
+        """Apply the job's retention, now that there is one more backup; whatever ends that, the backup is told."""
+        if self._plan.retention is not None:
+            leave(report)
+            self._run.left = report
         ready = {copy.location: copy.storage for copy in self._targets if copy.published}
         return after_backup(report, self._plan, self._run, ready)
 

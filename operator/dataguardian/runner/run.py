@@ -6,7 +6,7 @@ import subprocess
 import threading
 
 from ..domain import told
-from ..domain.report import StoredCopy
+from ..domain.report import Report, StoredCopy
 from ..engines import Command
 from ..errors import Cancelled
 from .lines import Level, Lines
@@ -20,6 +20,7 @@ class Run:
         self.step = "connect"
         self.bytes = 0  # of the step so far
         self.warnings: list[str] = []
+        self.left: Report | None = None  # of a result that is there already, while what belongs to it goes on
         self.copies: list[StoredCopy] = []  # what has become of each, for the report of a run that fails too
         self._lines = lines
         self._lock = threading.Lock()

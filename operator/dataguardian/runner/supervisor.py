@@ -89,7 +89,7 @@ def main(operation: str) -> int:
     worker.start()
     _watch(run, outcome, cancelled_at)
     if not outcome.done.is_set():
-        outcome.report, outcome.status = _told(run, Cancelled("The run was asked to end.", remedy=_STUCK))
+        outcome.report, outcome.status = _unfinished(run)
     if outcome.report is not None:
         leave(outcome.report)
     if not outcome.done.is_set():
@@ -97,7 +97,16 @@ def main(operation: str) -> int:
     return outcome.status
 
 
-_STUCK = "The store did not answer the clean-up; the next try of the same run, or retention, removes what is left."
+_STUCK = (
+    "The store did not answer the clean-up; the next try of the same run removes what is left, or delete it by hand."
+)
+
+
+def _unfinished(run: Run) -> tuple[reports.Report, int]:
+    """What is known of a run whose thread hangs."""
+    if run.left is not None:
+        return run.left, 0
+    return _told(run, Cancelled("The run was asked to end.", remedy=_STUCK))
 
 
 def _watch(run: Run, outcome: _Outcome, cancelled_at: list[float]) -> None:
@@ -105,7 +114,8 @@ def _watch(run: Run, outcome: _Outcome, cancelled_at: list[float]) -> None:
     spoken = time.monotonic()
     while not outcome.done.wait(0.25):
         moment = time.monotonic()
-        if run.cancelled and moment > cancelled_at[0] + CLEANUP_SECONDS:
+        ends = run.cancelled or (cancelled_at and run.left is not None)
+        if ends and moment > cancelled_at[0] + CLEANUP_SECONDS:
             return
         if moment > spoken + PROGRESS_SECONDS:
             spoken = moment

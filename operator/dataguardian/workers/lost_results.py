@@ -11,6 +11,7 @@ from ..domain import report as reports
 from ..domain.health import is_usable
 from ..domain.imports import stored_report
 from ..domain.naming import backup_folder, job_folder
+from ..domain.outcome import LOST
 from ..domain.planning import index_run
 from ..domain.report import Report, StoredCopy
 from ..domain.told import ManifestFound
@@ -48,7 +49,9 @@ async def verdict(context: Context, execution: BackupExecution, lost: Report) ->
         failure = lost.failure
         what = f"{failure.message if failure else ''} Whether it is stored could not be found out: {search.obstacle}"
         remedy = "List its StorageLocation when it is available, or run again."
-        kind = NodeLost if failure and failure.code == NodeLost.code else RunnerLost
+        kind = LOST.get(failure.code, RunnerLost) if failure else RunnerLost
+        if failure and kind not in (RunnerLost, NodeLost):
+            remedy = f"{remedy} {failure.remedy}"
         return reports.failed(kind(what.strip(), remedy=remedy), failure.step if failure else "connect")
     return _report(search.answer, search.asked) if len(search.answer) >= search.needed else lost
 

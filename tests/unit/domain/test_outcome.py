@@ -62,9 +62,17 @@ def test_of_several_tries_the_newest_counts() -> None:
 
 
 def test_a_job_that_failed_is_never_completed_by_an_old_word() -> None:
+    older = pod("2026-11-24T12:00:00Z", terminated={"message": REPORT})
+    newest = pod("2026-11-24T12:05:00Z", terminated={"exitCode": 137})
+
+    assert not outcome(job("Failed"), [newest, older], step="finalize").completed
+
+
+@pytest.mark.parametrize("reason", ["DeadlineExceeded", "BackoffLimitExceeded"])
+def test_what_the_runner_has_completed_is_completed_however_its_pod_ends(reason: str) -> None:
     killed_late = pod(terminated={"message": REPORT, "exitCode": 137})
 
-    assert not outcome(job("Failed"), [killed_late], step="finalize").completed
+    assert outcome(job("Failed", reason), [killed_late], step="finalize").completed
 
 
 @pytest.mark.parametrize(
@@ -184,9 +192,12 @@ def test_a_job_that_does_not_end_at_its_deadline_is_given_up_after_a_while() -> 
     assert overdue(running_job(deadline=7200 - 60), silent(), now=NOW) is None
 
 
-def test_a_runner_of_whose_end_nothing_is_known_is_lost() -> None:
+def test_a_runner_that_ended_without_its_own_word_is_lost() -> None:
     assert lost(outcome(job("Complete"), [], step="dump"))
     assert lost(outcome(job("Failed"), [evicted("DeletionByPodGC", "Node is gone")], step="dump"))
-    assert not lost(outcome(job("Failed"), [pod(terminated={"exitCode": 137})], step="dump"))
+    assert lost(outcome(job("Failed"), [pod(terminated={"exitCode": 137})], step="dump"))
+    assert lost(outcome(job("Failed"), [pod(terminated={"reason": "OOMKilled", "exitCode": 137})], step="dump"))
+    assert lost(outcome(job("Failed", "DeadlineExceeded"), [], step="dump"))
+    assert not lost(outcome(job("Failed"), [evicted("TerminationByKubelet", "low on memory")], step="dump"))
     assert not lost(outcome(job("Failed"), [pod(terminated={"message": REFUSED})], step="dump"))
     assert not lost(outcome(job("Complete"), [pod(terminated={"message": REPORT})], step="dump"))
