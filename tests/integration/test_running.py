@@ -139,12 +139,13 @@ async def test_a_pod_that_stays_after_its_deletion_has_lost_its_node(
 
 
 async def test_a_kubernetes_job_that_does_not_end_at_its_deadline_does_not_keep_its_run(
-    world: World, new_context: NewContext
+    world: World, new_context: NewContext, node: Kubelet
 ) -> None:
     async with operator(new_context()):
         await started(world, activeDeadlineSeconds=60)
         await world.start_pod("first")
         await world.job_status("first", {"startTime": STARTED, "active": 1})
+        await world.find_nothing("first", node)
 
         await assert_failed(world, "deadline-exceeded")
 
