@@ -14,6 +14,8 @@ from dataguardian.workers.backup_jobs import judge
 from dataguardian.workers.context import Context
 from dataguardian.workers.scheduler import Scheduler
 
+from .apiserver import ApiServer
+
 HOURLY = "0 * * * *"
 
 
@@ -193,3 +195,18 @@ async def test_a_job_that_was_deleted_unseen_is_forgotten(
 
     assert await runs(kube, namespace) == []
     assert context.catalog.known(BACKUP_JOB, namespace, "nightly") is None
+
+
+async def test_a_slot_that_cannot_be_started_holds_up_no_other(
+    context: Context, apiserver: ApiServer, kube: Kubernetes
+) -> None:
+    going, *others = [apiserver.namespace() for _ in range(3)]
+    scheduler = Scheduler(context)
+    for namespace in (going, *others):
+        job = await create_job(kube, namespace, last_hour(), startingDeadlineSeconds=7200)
+        await judge(context, scheduler, job)
+    apiserver.kubectl("delete", "namespace", going, "--wait=false")  # takes no new object
+
+    await scheduler.start_due()
+
+    assert [len(await runs(kube, namespace)) for namespace in (going, *others)] == [0, 1, 1]

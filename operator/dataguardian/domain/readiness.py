@@ -75,6 +75,11 @@ def obstacle(
     return next((found for each in checked if (found := _unhealthy(each))), None)
 
 
+def standing(checked: Datasource | StorageLocation) -> tuple[object, ...]:
+    """All of a datasource or a location that ``obstacle`` looks at: while it is the same, it judges the same."""
+    return getattr(checked.spec, "access_mode", None), _unhealthy(checked)
+
+
 def job_status(
     job: BackupJob, found: Obstacle | None, *, next_schedule: datetime | None, now: datetime
 ) -> BackupJobStatus:

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from ..resources.backup import BackupJob
 from ..resources.common import Kind
-from ..workers.backup_jobs import judge
+from ..workers import backup_jobs
 from ..workers.context import Context
 from ..workers.scheduler import Scheduler
 
 
 async def seen(context: Context, scheduler: Scheduler, kind: Kind[BackupJob], resource: BackupJob) -> None:
     """It exists, or has changed."""
-    context.catalog.put(kind, resource)
-    await judge(context, scheduler, resource)
+    backup_jobs.seen(context, scheduler, resource)
 
 
 async def gone(context: Context, scheduler: Scheduler, kind: Kind[BackupJob], resource: BackupJob) -> None:
     """It was deleted. Its backups stay where they are, and so do their entries."""
-    context.catalog.drop(kind, resource)
-    scheduler.forget(resource)
+    backup_jobs.gone(context, scheduler, resource)

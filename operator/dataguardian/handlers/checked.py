@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..resources.common import Kind, Resource
-from ..workers.backup_jobs import judge_dependents
+from ..resources.common import Kind
+from ..resources.datasource import Datasource
+from ..resources.storage_location import StorageLocation
+from ..workers import backup_jobs
 from ..workers.context import Context
 from ..workers.scheduler import Scheduler
 
+Checked = Datasource | StorageLocation
 
-async def seen(context: Context, scheduler: Scheduler, kind: Kind[Any], resource: Resource[Any, Any]) -> None:
+
+async def seen(context: Context, scheduler: Scheduler, kind: Kind[Any], resource: Checked) -> None:
     """It exists, or has changed."""
-    context.catalog.put(kind, resource)
-    await judge_dependents(context, scheduler, kind, resource)
+    backup_jobs.reference_seen(context, kind, resource)
 
 
-async def gone(context: Context, scheduler: Scheduler, kind: Kind[Any], resource: Resource[Any, Any]) -> None:
+async def gone(context: Context, scheduler: Scheduler, kind: Kind[Any], resource: Checked) -> None:
     """It was deleted."""
-    context.catalog.drop(kind, resource)
-    await judge_dependents(context, scheduler, kind, resource)
+    backup_jobs.reference_gone(context, kind, resource)

@@ -8,7 +8,7 @@ the workers' sweeps.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, cast
 
 import kopf
 
@@ -46,9 +46,18 @@ def register(registry: kopf.OperatorRegistry, context: Context, scheduler: Sched
 
 
 def _handler(context: Context, scheduler: Scheduler, kind: Kind[Any]) -> Callable[..., Awaitable[None]]:
-    async def handle(event: kopf.RawEvent, body: kopf.Body, **_: Any) -> None:
-        resource = kind.model.read(dict(body))
+    async def handle(event: kopf.RawEvent, **_: Any) -> None:
+        body = cast(dict[str, Any], event["object"])
+        resource = kind.model.read(body)
+        _empty(body)
         table = GONE if event["type"] == "DELETED" else SEEN
         await attempt(f"handler {kind.plural}", lambda: table[kind.plural](context, scheduler, kind, resource))
 
     return handle
+
+
+def _empty(body: dict[str, Any]) -> None:
+    """Let go of what has been read: the wrappers that Kopf made of it refer to each other, and outlive the event."""
+    body.pop("spec", None)
+    body.pop("status", None)
+    body["metadata"].pop("managedFields", None)

@@ -123,15 +123,22 @@ class Kubernetes:
         return list(page["items"])
 
     async def list(self, path: str, *, label_selector: str = "") -> tuple[list[JSON], str]:
-        """All objects, page by page, and the resource version to watch from."""
-        items: list[JSON] = []
+        """All objects, and the resource version to watch from."""
+        pages = [page async for page in self.pages(path, label_selector=label_selector)]
+        return [item for page in pages for item in page["items"]], pages[-1]["metadata"]["resourceVersion"]
+
+    async def pages(self, path: str, *, label_selector: str = "") -> AsyncIterator[JSON]:
+        """All objects as lists of PAGE at most, each with the resource version to watch from in its metadata.
+
+        Raises Expired when they were taken so slowly that the server forgot the list.
+        """
         query: dict[str, Any] = {"limit": PAGE, "labelSelector": label_selector}
         while True:
             page = await self._call("GET", path, query=query)
-            items.extend(page["items"])
+            yield page
             query["continue"] = page["metadata"].get("continue", "")
             if not query["continue"]:
-                return items, page["metadata"]["resourceVersion"]
+                return
 
     async def watch(self, path: str, *, version: str, label_selector: str = "") -> AsyncIterator[JSON]:
         """Changes since the version as ``{"type", "object"}``, until the server ends the watch. Raises Expired."""

@@ -18,21 +18,28 @@ Seen = Callable[[str, JSON], Awaitable[None]]
 async def follow(kube: Kubernetes, path: str, *, label_selector: str, seen: Seen) -> None:
     """Call ``seen(type, object)`` for each object now and at each change; never returns.
 
-    Types are those of a watch: ADDED, MODIFIED, DELETED. After a lost connection everything is listed again, so that
+    Types are those of a watch: ADDED, MODIFIED, DELETED. Objects come without their managedFields, which take more
+    memory than all that is read of them. After a lost connection everything is listed again, so that
     nothing depends on having seen an earlier event.
     """
     while True:
         try:
-            items, version = await kube.list(path, label_selector=label_selector)
-            for item in items:
-                await seen("ADDED", item)
+            async for page in kube.pages(path, label_selector=label_selector):
+                version = page["metadata"]["resourceVersion"]
+                for item in page["items"]:
+                    await seen("ADDED", _without_managers(item))
             while True:
                 async for event in kube.watch(path, version=version, label_selector=label_selector):
                     version = event["object"]["metadata"]["resourceVersion"]
                     if event["type"] != "BOOKMARK":
-                        await seen(event["type"], event["object"])
+                        await seen(event["type"], _without_managers(event["object"]))
         except Expired:
             continue
         except DataGuardianError as error:
             log.warning("Watch lost: %s", error.what, extra={"action": "watch_lost", "path": path})
             await asyncio.sleep(RETRY_S)
+
+
+def _without_managers(body: JSON) -> JSON:
+    body["metadata"].pop("managedFields", None)
+    return body

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 from ..domain.status import is_terminal
@@ -29,6 +30,7 @@ class Catalog:
         self._objects: dict[str, dict[Key, Any]] = {}
         # UIDs of runs that were seen to have ended, the latest ones: an older version may arrive after the newest.
         self._ended: dict[str, None] = {}
+        self._changes: Counter[str] = Counter()  # by kind
 
     async def load(self, *kinds: Kind[Any]) -> None:
         """Know every object of these kinds that matters now; one that is known already stays."""
@@ -41,13 +43,15 @@ class Catalog:
 
     def put(self, kind: Kind[ResourceT], resource: ResourceT) -> None:
         """Keep the newest version of an object; of a run that has ended, only its entry."""
+        known = self.known(kind, *_key(resource))
+        if known is None or known.metadata.resource_version != resource.metadata.resource_version:
+            self._changes[kind.plural] += 1
         if isinstance(resource, BackupExecution):
             self.entries.put(resource)
         if _is_over(resource):
             self._ended[resource.metadata.uid] = None
             if len(self._ended) > REMEMBERED_ENDS:
                 del self._ended[next(iter(self._ended))]
-        known = self.known(kind, *_key(resource))
         if _is_import(resource) or resource.metadata.uid in self._ended:
             self._let_go(kind, resource)
         elif known is None or not _is_older(resource, known):
@@ -55,6 +59,7 @@ class Catalog:
 
     def drop(self, kind: Kind[ResourceT], resource: ResourceT) -> None:
         """Forget an object that is gone."""
+        self._changes[kind.plural] += 1
         if isinstance(resource, BackupExecution):
             self.entries.drop(resource)
         self._let_go(kind, resource)
@@ -66,6 +71,10 @@ class Catalog:
     def known(self, kind: Kind[ResourceT], namespace: str, name: str) -> ResourceT | None:
         """The object as last seen."""
         return self._objects.get(kind.plural, {}).get((namespace, name))
+
+    def changes(self, *kinds: Kind[Any]) -> int:
+        """A number that is another one after each change of an object of these kinds."""
+        return sum(self._changes[kind.plural] for kind in kinds)
 
     async def find(self, kind: Kind[ResourceT], namespace: str, name: str) -> ResourceT | None:
         """The object as last seen, else as the API server has it; None when there is none."""

@@ -29,6 +29,7 @@ from ..resources.backup import BACKUP_EXECUTION, BACKUP_JOB, BackupExecution, Ba
 from . import rows, side_jobs
 from .context import Context, now
 from .loop import attempt
+from .news import News
 from .pod_log import read_tries
 from .removals import learn
 from .side_jobs import Ended, SideJob, SideOperation
@@ -41,20 +42,38 @@ LONGEST_RETRY = timedelta(days=1)
 UNREAD_RETRY = timedelta(minutes=1)
 
 
-async def clean_all(context: Context) -> None:
-    """Act on ended cleanups, and start those that are due; a step of the worker ``cleanup``."""
+class Cleanup:
+    """The worker: looks at the jobs when something has happened to them, their runs or their locations."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._news = News(context.catalog, BACKUP_JOB, BACKUP_EXECUTION, storage_location.KIND)
+
+    async def step(self) -> None:
+        """A step of the worker ``cleanup``."""
+        if not self._news.is_there():
+            await side_jobs.settle(self._context, CLEANUP)
+        elif await clean_all(self._context):
+            self._news.is_taken()
+
+
+async def clean_all(context: Context) -> bool:
+    """Act on ended cleanups, and start those that are due, as many as there is room for. True when none was due."""
     await side_jobs.settle(context, CLEANUP)
     if not context.catalog.entries.loaded:
-        return
+        return False
     jobs = context.catalog.all(BACKUP_JOB)
-    await side_jobs.start_all(context, CLEANUP, _wanted(context, jobs))
+    due = list(_due(context, jobs))
+    wanted = (found for job in due if (found := _side_job(context, job)))
+    await side_jobs.start_all(context, CLEANUP, wanted)
     for job in jobs:
         stored = context.catalog.entries.stored(job.metadata.namespace, job.metadata.name)
         if stored != (job.status.backups or 0):
             await attempt("cleanup", partial(_count, context, job, stored))
+    return not due
 
 
-def _wanted(context: Context, jobs: Iterable[BackupJob]) -> Iterator[SideJob]:
+def _due(context: Context, jobs: Iterable[BackupJob]) -> Iterator[BackupJob]:
     running = {
         (run.metadata.namespace, run.spec.backup_job_ref.name)
         for run in context.catalog.all(BACKUP_EXECUTION)
@@ -64,9 +83,7 @@ def _wanted(context: Context, jobs: Iterable[BackupJob]) -> Iterator[SideJob]:
         meta = job.metadata
         # A backup that runs judges by itself at its end.
         if (meta.namespace, meta.name) not in running and _is_due(context, job):
-            wanted = _side_job(context, job)
-            if wanted is not None:
-                yield wanted
+            yield job
 
 
 def _is_due(context: Context, job: BackupJob) -> bool:

@@ -68,6 +68,10 @@ class Context:
     unaudited: dict[str, AuditRow] = field(default_factory=dict)
     # Ended runs that the status of their BackupJob does not show yet, by UID.
     unsummarized: dict[str, BackupExecution] = field(default_factory=dict)
+    # BackupJobs whose status may not be true, by namespace and name, in the order in which that became known.
+    unjudged: dict[tuple[str, str], None] = field(default_factory=dict)
+    # What BackupJobs were last judged by, by the UID of the Datasource or StorageLocation: see ``readiness.standing``.
+    standings: dict[str, object] = field(default_factory=dict)
     # The newest pod of each run and check, by the UID of their object. The last that was seen of a run's pod stays
     # until the run has ended: it may be all that is left of the result.
     pods: dict[str, JSON] = field(default_factory=dict)

@@ -11,6 +11,7 @@ from ..kube.listing import pages
 from ..resources.backup import BACKUP_JOB, BackupJob
 from .comparison import Comparison
 from .context import Context
+from .news import News
 
 WRITE_EVERY_S = 5.0
 BATCH = 500  # rows of one transaction
@@ -31,19 +32,24 @@ class Mirror:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._comparison = Comparison(context.history)
+        self._news = News(context.catalog, BACKUP_JOB)
         self._table: dict[str, JobRow] = {}  # what the table has, by UID
         self._shown: dict[str, str | None] = {}  # the version of each known job that the table shows, by UID
 
     async def step(self) -> None:
         """A step of the worker ``mirror``. Raises HistoryUnavailable."""
+        is_news = self._news.is_there()
         if self._comparison.is_due():
             with self._comparison.made():
                 await self._compare()
+        elif not is_news:
+            return
         jobs = {job.metadata.uid: job for job in self._context.catalog.all(BACKUP_JOB)}
         changed = [job for uid, job in jobs.items() if self._shown.get(uid) != job.metadata.resource_version]
         await self._write([row for job in changed if (row := row_of(job)) != self._table.get(row.uid)])
         await self._mark_deleted([uid for uid in self._shown if uid not in jobs])
         self._shown.update({job.metadata.uid: job.metadata.resource_version for job in changed})
+        self._news.is_taken()
 
     async def _compare(self) -> None:
         """Read what the table has, and mark the jobs in it that vanished while no operator saw it."""

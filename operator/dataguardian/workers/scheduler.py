@@ -10,6 +10,8 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
+from pydantic.alias_generators import to_camel
+
 from ..domain.naming import slot_run_name
 from ..domain.schedule import Timing, due
 from ..errors import SpecInvalid
@@ -25,6 +27,7 @@ log = logging.getLogger(__name__)
 
 TICK_S = 1.0
 RETRY = timedelta(seconds=5)
+AT_ONCE = 16  # slots that are being started
 
 Scheduled = Resource[Any, Any]
 
@@ -37,13 +40,13 @@ class ScheduledKind:
     run_kind: Kind[Any]
     reference: str  # field of the run's spec that names the scheduled object
 
-    def names(self, spec: JSON, name: str) -> bool:
-        """Whether a run with this spec is one of the named object."""
-        return bool(spec.get(self.reference, {}).get("name") == name)
+    def owner_of(self, run: Resource[Any, Any]) -> str:
+        """The name of the scheduled object that a run is one of."""
+        return str(getattr(run.spec, self.reference).name)
 
 
 SCHEDULED = {
-    BACKUP_JOB.plural: ScheduledKind(BACKUP_JOB, BACKUP_EXECUTION, "backupJobRef"),
+    BACKUP_JOB.plural: ScheduledKind(BACKUP_JOB, BACKUP_EXECUTION, "backup_job_ref"),
 }
 
 
@@ -91,12 +94,17 @@ class Scheduler:
 
     async def start_due(self) -> None:
         """Start each slot that is due; one that fails is tried again later, and holds up no other."""
-        moment = now()
+        moment, room = now(), asyncio.Semaphore(AT_ONCE)
+        entries = []
         while self._heap and self._heap[0][0] <= moment:
-            _, uid, slot = heapq.heappop(self._heap)
+            entries.append(heapq.heappop(self._heap))
+        await asyncio.gather(*(self._start_one(uid, slot, room) for _, uid, slot in entries))
+
+    async def _start_one(self, uid: str, slot: datetime, room: asyncio.Semaphore) -> None:
+        async with room:
             waiting = self._waiting.get(uid)
-            if waiting is None or waiting.slot != slot or not waiting.timing.is_due(slot, moment):
-                continue  # edited: what it waits for now has an entry of its own
+            if waiting is None or waiting.slot != slot or not waiting.timing.is_due(slot, now()):
+                return  # edited: what it waits for now has an entry of its own
             if not await attempt("scheduler", partial(self._pass_or_forget, waiting)):
                 heapq.heappush(self._heap, (now() + RETRY, uid, slot))
 
@@ -167,8 +175,8 @@ class Scheduler:
         try:
             await self._context.kube.create(path, body)
         except Conflict:
-            there = await self._context.kube.get(f"{path}/{name}")
-            if _is_slots_run(waiting, there, body):
+            there = waiting.kind.run_kind.model.read(await self._context.kube.get(f"{path}/{name}"))
+            if _is_slots_run(waiting, there, slot):
                 return True
             message = f"{waiting.kind.run_kind.name} {name} exists and is no run of this slot. Delete or rename it."
             await self._warn(waiting, slot, "SlotNameTaken", message)
@@ -187,7 +195,7 @@ class Scheduler:
                 for run in self._context.catalog.all(scheduled.run_kind)
                 if run.metadata.namespace == meta.namespace
                 and run.metadata.name != name
-                and scheduled.names(run.spec.wire(), meta.name)
+                and scheduled.owner_of(run) == meta.name
             ),
             None,
         )
@@ -199,7 +207,7 @@ class Scheduler:
             "kind": waiting.kind.run_kind.name,
             "metadata": {"name": name, "namespace": meta.namespace},
             "spec": {
-                waiting.kind.reference: {"name": meta.name},
+                to_camel(waiting.kind.reference): {"name": meta.name},
                 "trigger": "Schedule",
                 "scheduledTime": timestamp(slot),
             },
@@ -235,9 +243,8 @@ class Scheduler:
         heapq.heappush(self._heap, (slot + waiting.timing.delay, waiting.owner.metadata.uid, slot))
 
 
-def _is_slots_run(waiting: _Waiting, there: JSON, wanted: JSON) -> bool:
+def _is_slots_run(waiting: _Waiting, there: Resource[Any, Any], slot: datetime) -> bool:
     """Whether the object that has the run's name was made for the same slot of the same object."""
-    spec = there["spec"]
-    return waiting.kind.names(spec, waiting.owner.metadata.name) and all(
-        spec.get(field) == wanted["spec"][field] for field in ("trigger", "scheduledTime")
-    )
+    spec = there.spec
+    is_owners = waiting.kind.owner_of(there) == waiting.owner.metadata.name
+    return is_owners and spec.trigger == "Schedule" and spec.scheduled_time == slot

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from dataguardian.domain.readiness import job_status, obstacle
+from dataguardian.domain.readiness import job_status, obstacle, standing
 from dataguardian.resources.backup import BackupJob
 from dataguardian.resources.datasource import Datasource
 from dataguardian.resources.storage_location import StorageLocation
@@ -86,3 +86,16 @@ def test_ready_tells_of_the_last_run_and_not_of_an_obstacle() -> None:
 
     shown = {condition.type: (condition.status, condition.reason) for condition in status.conditions}
     assert shown == {"Ready": ("Unknown", "NoRunYet"), "Stalled": ("True", "DatasourceNotFound")}
+
+
+def test_a_later_check_with_the_same_result_judges_jobs_the_same() -> None:
+    later = {**unready(datasource()).wire()["status"], "lastCheckedTime": "2026-11-24T13:00:00Z", "latencyMs": 9}
+    checked_again = Datasource.read({**datasource().wire(), "status": later})
+
+    assert standing(checked_again) == standing(unready(datasource()))
+
+
+def test_what_an_obstacle_is_told_from_is_part_of_the_standing() -> None:
+    assert standing(unready(datasource())) != standing(datasource())
+    assert standing(unready(bucket())) != standing(bucket())
+    assert standing(bucket(accessMode="ReadOnly")) != standing(bucket())
