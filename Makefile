@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help install check test test-unit demo demo-down generate bench
+.PHONY: help install check test test-unit demo demo-down generate bench bench-scale
 
 CACHE := $(or $(DATAGUARDIAN_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/dataguardian)
 UV_VERSION := 0.13.9
@@ -58,3 +58,8 @@ demo-down: ## Take the demo down, with its cluster
 bench: install ## Compare speed and memory with pg_dump and zstd
 	@hack/packages test
 	@python bench/run.py
+
+bench-scale: install ## Measure the operator with thousands of BackupJobs
+	@hack/packages test
+	@hack/cluster/cluster programs kubernetes >/dev/null
+	@python bench/scale.py
