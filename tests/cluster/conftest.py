@@ -16,13 +16,11 @@ os.environ["DATAGUARDIAN_CLUSTER"] = os.environ.get("DATAGUARDIAN_TEST_CLUSTER",
 RELEASE = "dataguardian"
 
 
-@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in the same hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """One process has the cluster, while others run the other tests; the first test waits for the images too."""
+    """The first test waits for the images too."""
     for item in items:
         if "/tests/cluster/" in str(item.path):
             item.add_marker(pytest.mark.timeout(1800))
-            item.add_marker(pytest.mark.xdist_group("cluster"))
 
 
 @pytest.fixture(scope="session")
