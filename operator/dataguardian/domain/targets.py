@@ -88,7 +88,9 @@ def refuse_same_places(locations: Sequence[StorageLocation], job: BackupJob) -> 
 def _place(location: StorageLocation) -> tuple[str, ...]:
     if location.spec.s3:
         s3 = location.spec.s3
-        return ("bucket", s3.endpoint or s3.region, s3.bucket, s3.prefix)
+        # Host names have no case, and the last slash says nothing.
+        server = s3.endpoint.rstrip("/").lower() if s3.endpoint else s3.region
+        return ("bucket", server, s3.bucket, s3.prefix)
     filesystem = location.spec.filesystem
     return ("volume", filesystem.claim_name, filesystem.path) if filesystem else ("nowhere", location.metadata.name)
 

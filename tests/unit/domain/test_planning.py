@@ -83,6 +83,13 @@ def test_a_retry_is_told_the_folders_of_the_runs_that_it_tries_again() -> None:
             [location("backups"), location("again", s3={"bucket": "backups", "credentialsSecretRef": {"name": "x"}})],
             None,
         ),
+        (
+            [
+                location(name, s3={"bucket": "backups", "endpoint": url, "credentialsSecretRef": {"name": "x"}})
+                for name, url in (("one", "https://s3.example.com"), ("two", "https://S3.example.com/"))
+            ],
+            None,
+        ),
         ([bucket(), volume()], {"claimName": "backups", "path": "prod"}),
     ],
 )
