@@ -8,7 +8,7 @@ from typing import Any
 from ..domain import plan as plans
 from ..domain.naming import CONTAINER, DATASOURCE, MANAGED_BY, OPERATION, OWNER_NAME, OWNER_UID, PROGRAM, Operation
 from ..domain.planning import Run
-from ..errors import every_error
+from ..errors import ConfigInvalid, every_error
 from ..resources.backup import RunTemplate
 from ..resources.common import API_VERSION, Kind, Resource
 from ..settings import RunnerSettings
@@ -92,10 +92,12 @@ def job_manifest(
 
 
 def planned(job: JSON) -> str:
-    """The plan that a Kubernetes Job of ours was made with, as JSON."""
-    containers = job["spec"]["template"]["spec"]["containers"]
-    container = next(each for each in containers if each["name"] == CONTAINER)
-    return next(str(variable["value"]) for variable in container["env"] if variable["name"] == PLAN)
+    """The plan that a Kubernetes Job was made with, as JSON. Raises ConfigInvalid for one that has none."""
+    for container in job["spec"]["template"]["spec"]["containers"]:
+        for variable in container.get("env", []) if container["name"] == CONTAINER else []:
+            if variable["name"] == PLAN:
+                return str(variable.get("value", ""))
+    raise ConfigInvalid(f"The Kubernetes Job {job['metadata']['name']!r} has no plan.", remedy="It is not one of ours.")
 
 
 def _failure_rules(operation: Operation) -> list[JSON]:

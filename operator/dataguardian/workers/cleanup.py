@@ -21,6 +21,7 @@ from ..domain.policies import (
 )
 from ..domain.report import Report
 from ..domain.told import RemovalDeferred, Told
+from ..errors import ConfigInvalid
 from ..kube.client import JSON
 from ..kube.jobs import Limits, planned
 from ..kube.status import change_status
@@ -141,11 +142,9 @@ async def after_run(
 
     Doing it twice is doing it once.
     """
-    if not report.completed:
+    plan = _plan(kubernetes_job)
+    if plan is None or plan.retention is None or not report.completed:
         return run  # it judged nothing
-    plan = plans.decode(planned(kubernetes_job), BackupPlan)
-    if plan.retention is None:
-        return run
     tries = await read_tries(context.kube, kubernetes_job, pods, now=now())
     for lines in tries:  # one that was killed in the middle has removed backups too
         await learn(context, plan.namespace, lines)
@@ -159,6 +158,14 @@ async def after_run(
         generation = job.metadata.generation if is_current else (known.observed_generation if known else None)
         await _judged(context, job, report, told, generation=generation)
     return await context.catalog.read(BACKUP_EXECUTION, plan.namespace, run.metadata.name) or run
+
+
+def _plan(kubernetes_job: JSON) -> BackupPlan | None:
+    """What the run was told; None when somebody else has made its Kubernetes Job."""
+    try:
+        return plans.decode(planned(kubernetes_job), BackupPlan)
+    except ConfigInvalid:
+        return None
 
 
 async def _judged(
