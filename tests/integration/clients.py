@@ -38,7 +38,7 @@ def _secret(path: Path, text: str) -> Path:
     return path
 
 
-async def until(condition: Callable[[], Awaitable[object]], *, what: str, seconds: float = 30) -> None:
+async def until(condition: Callable[[], Awaitable[object]], *, what: str, seconds: float = 90) -> None:
     """Return when the condition holds. Raises TimeoutError, naming ``what``, when it never does."""
     deadline = time.monotonic() + seconds
     while not await condition():

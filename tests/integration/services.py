@@ -39,7 +39,7 @@ def free_port() -> int:
         return port
 
 
-def wait_until(condition: Callable[[], object], *, what: str, seconds: float = 30) -> None:
+def wait_until(condition: Callable[[], object], *, what: str, seconds: float = 90) -> None:
     """Return when the condition holds. Raises TimeoutError, naming ``what``, when it never does."""
     deadline = time.monotonic() + seconds
     while not condition():

@@ -60,7 +60,7 @@ def test_a_killed_pg_dump_is_dump_failed(
 def test_segments_that_were_stored_before_a_failure_are_removed(
     pod: Pod, s3_server: S3Server, bucket: S3Target, big_database: str, valve: Valve
 ) -> None:
-    running = held(pod, big_database, valve, bucket, s3_server, segment_bytes=8_500_000)
+    running = held(pod, big_database, valve, bucket, s3_server, segment_bytes=12_000_000)
     running.until(lambda: s3_server.admin.keys(bucket.bucket), "a segment is stored")
     os.kill(running.child("pg_dump"), signal.SIGKILL)
 

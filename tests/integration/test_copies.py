@@ -150,7 +150,7 @@ def test_a_store_that_is_away_from_the_start_is_left_out(
 
 def test_a_failing_dump_leaves_nothing_in_any_location(two: Two, big_database: str, valve: Valve) -> None:
     volume = two.pod.volume("local")
-    running = two.held(big_database, valve, volume, segment_bytes=8_500_000)
+    running = two.held(big_database, valve, volume, segment_bytes=12_000_000)
     valve.cut()
 
     ended = running.ended()
@@ -166,7 +166,7 @@ def test_sigterm_ends_a_run_within_ten_seconds_and_leaves_nothing_in_any_locatio
     two: Two, big_database: str, valve: Valve
 ) -> None:
     volume = two.pod.volume("local")
-    running = two.held(big_database, valve, volume, segment_bytes=8_500_000)
+    running = two.held(big_database, valve, volume, segment_bytes=12_000_000)
     started = time.monotonic()
     running.signal(signal.SIGTERM)
 
@@ -182,7 +182,7 @@ def test_sigterm_ends_a_run_within_ten_seconds_and_leaves_nothing_in_any_locatio
 def test_sigterm_while_one_store_hangs_ends_within_ten_seconds_and_leaves_nothing_in_the_others(
     two: Two, big_database: str, valve: Valve
 ) -> None:
-    running = two.held(big_database, valve, segment_bytes=8_500_000)
+    running = two.held(big_database, valve, segment_bytes=12_000_000)
     with frozen(two.far):
         valve.open()
         started = time.monotonic()
