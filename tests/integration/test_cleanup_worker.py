@@ -11,6 +11,7 @@ import pytest
 from dataguardian.domain import report as reports
 from dataguardian.domain import told as tellings
 from dataguardian.domain.naming import GENERATION
+from dataguardian.domain.plan import BackupPlan
 from dataguardian.domain.report import Report, StoredCopy
 from dataguardian.domain.told import Told
 from dataguardian.errors import StorageUnavailable
@@ -253,10 +254,11 @@ async def test_a_backups_run_judges_also_where_the_job_no_longer_writes(context:
 
     plan = (await run_kind.prepare(context.catalog, BackupExecution.read(run))).run.plan
 
-    assert [target.location for target in plan.targets] == ["primary"]  # type: ignore[union-attr]
-    assert [target.location for target in plan.kept_locations] == ["archive", "earlier"]  # type: ignore[union-attr]
-    assert plan.read_only == ["archive"]  # type: ignore[union-attr]
-    assert plan.retention is not None  # type: ignore[union-attr]
+    assert isinstance(plan, BackupPlan)
+    assert [target.location for target in plan.targets] == ["primary"]
+    assert [target.location for target in plan.kept_locations] == ["archive", "earlier"]
+    assert plan.read_only == ["archive"]
+    assert plan.retention is not None
 
 
 async def test_what_a_backups_run_judged_is_written_at_its_end(

@@ -27,7 +27,7 @@ class Source:
             for chunk in self._chunks:
                 self.size += len(chunk)
                 yield chunk
-        except Exception as error:
+        except Exception as error:  # whatever it is, it ends every copy; the caller raises it again
             self.failure = error
             raise Stopped from error
 

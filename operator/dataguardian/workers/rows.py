@@ -99,7 +99,7 @@ async def write(record: Callable[[RowT], Awaitable[object]], row: RowT) -> None:
         await record(row)
     except DataGuardianError:
         raise
-    except Exception:
+    except Exception:  # kept, it would hold up all other rows
         log.exception("A row was refused by the history database", extra={"action": "row_refused"})
 
 
