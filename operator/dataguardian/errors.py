@@ -2,9 +2,20 @@
 
     DataGuardianError
     ├── SpecInvalid            64   what was asked for cannot be done as written
-    │   └── TargetNotEmpty     64   a restore would mix with what is in the target
+    │   └── RestoreRefused     64   a restore that could not go well, refused before anything is touched
+    │       ├── BackupNotCompleted      the source is no completed backup
+    │       ├── ManifestUnknown         the manifest is of a version that this release does not read
+    │       ├── EngineMismatch          the backup is of another kind of database
+    │       ├── ServerTooOld            the server is older than the one that was backed up
+    │       ├── TargetMismatch          the target is another one than spec.expectedTarget says
+    │       ├── TargetNotEmpty          it would mix with what is in the target
+    │       ├── TargetTooSmall          the disk of the target would be full
+    │       └── PrerequisiteMissing     the target lacks a role or an extension of the backup
     ├── BackupCorrupt          65   the stored bytes are not the bytes that were stored
+    │   └── VerificationFailed      what was restored is not what was backed up
     ├── NotFound               66   a Secret, database, bucket, volume or backup that is named does not exist
+    │   ├── NoCopyAvailable         no storage location has the backup
+    │   └── NoRecentBackup          a drill found no completed backup that is young enough
     ├── EngineFailed           70   the database's own tool failed
     │   ├── DumpFailed         70
     │   └── LoadFailed         70
@@ -12,6 +23,7 @@
     │   ├── StorageUnavailable
     │   │   └── StorageFull
     │   ├── DatabaseUnavailable
+    │   │   └── TargetLocked        other sessions hold locks on what a restore replaces
     │   ├── HistoryUnavailable      our Postgres: backups go on, rows are written later
     │   ├── QueueUnavailable        our Redis: backups go on, the sweep finds what waits
     │   └── LeadershipLost          another operator may lead now: this one ends, and starts again as a standby
@@ -30,7 +42,8 @@
     │   ├── NodeLost
     │   ├── DeadlineExceeded
     │   ├── RunnerKilled
-    │   └── RunnerLost
+    │   ├── RunnerLost
+    │   └── SafetyBackupFailed      the backup that a restore asked for first
     └── Cancelled             143   somebody asked for the end (SIGTERM)
 
 Exit statuses follow sysexits.h. They are an interface: a Kubernetes Job's ``podFailurePolicy`` reads them.
@@ -63,10 +76,58 @@ class SpecInvalid(DataGuardianError):
     code, exit_status = "spec-invalid", 64
 
 
-class TargetNotEmpty(SpecInvalid):
+class RestoreRefused(SpecInvalid):
+    """A restore that could not go well; the target was not touched."""
+
+    code = "restore-refused"
+
+
+class BackupNotCompleted(RestoreRefused):
+    """The source of a restore is no completed backup."""
+
+    code = "backup-not-completed"
+
+
+class ManifestUnknown(RestoreRefused):
+    """The manifest is of a version that this release does not read."""
+
+    code = "manifest-unknown"
+
+
+class EngineMismatch(RestoreRefused):
+    """The backup is of another kind of database than the target."""
+
+    code = "engine-mismatch"
+
+
+class ServerTooOld(RestoreRefused):
+    """The target's server is older than the one that was backed up."""
+
+    code = "server-too-old"
+
+
+class TargetMismatch(RestoreRefused):
+    """The target is another one than the request expects."""
+
+    code = "target-mismatch"
+
+
+class TargetNotEmpty(RestoreRefused):
     """A restore would mix its tables with those already in the target."""
 
     code = "target-not-empty"
+
+
+class TargetTooSmall(RestoreRefused):
+    """The disk of the target would be full."""
+
+    code = "target-too-small"
+
+
+class PrerequisiteMissing(RestoreRefused):
+    """The target's server lacks a role or an extension that the backup needs."""
+
+    code = "prerequisite-missing"
 
 
 class BackupCorrupt(DataGuardianError):
@@ -75,10 +136,28 @@ class BackupCorrupt(DataGuardianError):
     code, exit_status = "backup-corrupt", 65
 
 
+class VerificationFailed(BackupCorrupt):
+    """What was restored differs from what was backed up."""
+
+    code = "verification-failed"
+
+
 class NotFound(DataGuardianError):
     """Something that is named does not exist."""
 
     code, exit_status = "not-found", 66
+
+
+class NoCopyAvailable(NotFound):
+    """No storage location has the backup."""
+
+    code = "no-copy-available"
+
+
+class NoRecentBackup(NotFound):
+    """A drill found no completed backup that is young enough."""
+
+    code = "no-recent-backup"
 
 
 class EngineFailed(DataGuardianError):
@@ -121,6 +200,12 @@ class DatabaseUnavailable(Unavailable):
     """A database server did not answer."""
 
     code = "database-unavailable"
+
+
+class TargetLocked(DatabaseUnavailable):
+    """Other sessions hold locks on what a restore replaces; it waited as long as it may."""
+
+    code = "target-locked"
 
 
 class HistoryUnavailable(Unavailable):
@@ -235,6 +320,12 @@ class RunnerLost(Interrupted):
     """The runner's pod or its Kubernetes Job is gone."""
 
     code = "runner-lost"
+
+
+class SafetyBackupFailed(Interrupted):
+    """The backup that a restore asked for first was not completed."""
+
+    code = "safety-backup-failed"
 
 
 class Cancelled(DataGuardianError):

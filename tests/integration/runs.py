@@ -17,7 +17,16 @@ import msgspec
 
 from dataguardian.domain import plan as plans
 from dataguardian.domain import report as reports
-from dataguardian.domain.plan import BackupPlan, CopyPlan, Endpoint, FilesystemTarget, RestorePlan, S3Target, Target
+from dataguardian.domain.plan import (
+    BackupPlan,
+    CopyPlan,
+    Endpoint,
+    FilesystemTarget,
+    RestorePlan,
+    RestoreSource,
+    S3Target,
+    Target,
+)
 from dataguardian.domain.report import Report
 
 from .services import ROOT, PostgresServer, S3Server, wait_until
@@ -198,8 +207,7 @@ class Pod:
             execution_name="bring-back",
             namespace="shop",
             backup_execution_id="9f8e7d6c-0000-4000-8000-000000000000",
-            source=source,
-            manifest_key=f"{FOLDER}/manifest.json",
+            sources=[RestoreSource(target=source, manifest_key=f"{FOLDER}/manifest.json")],
             target=self.endpoint(database),
         )
         return msgspec.structs.replace(plan, **changes)

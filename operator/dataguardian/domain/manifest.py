@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from ..errors import BackupCorrupt, SpecInvalid
+from ..errors import BackupCorrupt, ManifestUnknown
 
 VERSION = 1
 FILE_NAME = "manifest.json"
@@ -38,13 +38,28 @@ class Table(msgspec.Struct, frozen=True, kw_only=True):
     schema: str
     name: str
     rows: int
+    indexes: int = 0  # valid ones
+    constraints: int = 0  # validated ones: checks, keys, references, exclusions
+    sample: list[str] = []  # the hashes of some of its rows; see ``Engine``
+
+
+class Sequence(msgspec.Struct, frozen=True, kw_only=True):
+    """One sequence of the source; its value may have moved on while the dump was made."""
+
+    schema: str
+    name: str
+    value: int | None = None  # the last one given out; None when none was, or when values come again or go down
 
 
 class Fingerprint(msgspec.Struct, frozen=True, kw_only=True):
     """What the source held, seen by the dump's own snapshot."""
 
     tables: list[Table] = []
+    sequences: list[Sequence] = []
     extensions: dict[str, str] = {}  # name → version
+    roles: list[str] = []  # that own something or have been granted something
+    encoding: str = ""  # e.g. UTF8; empty when it is not known
+    database_bytes: int = 0  # on the server's disk; 0 when it is not known
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
@@ -118,11 +133,11 @@ def encode(manifest: Manifest) -> bytes:
 
 
 def decode(content: bytes) -> Manifest:
-    """The manifest. Raises BackupCorrupt when it cannot be read, SpecInvalid for an unknown version."""
+    """The manifest. Raises BackupCorrupt when it cannot be read, ManifestUnknown for another version."""
     try:
         version = msgspec.json.decode(content, type=_Versioned).version
         if version != VERSION:
-            raise SpecInvalid(
+            raise ManifestUnknown(
                 f"The manifest has version {version}; this release reads version {VERSION}.",
                 remedy="Restore with the release of DataGuardian that wrote it, or a newer one.",
             )

@@ -21,7 +21,7 @@ VOLUMES_DIR = "/run/dataguardian/volumes"
 STAGING = "staging"  # the name of the volume that dumps are staged on, where a location has its own
 
 
-class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
+class Endpoint(msgspec.Struct, frozen=True, kw_only=True, tag="endpoint", tag_field="kind"):
     """A database, and the files to log in with."""
 
     datasource: str
@@ -101,17 +101,49 @@ class BackupPlan(msgspec.Struct, frozen=True, kw_only=True, tag="backup", tag_fi
     segment_bytes: int = SEGMENT_BYTES
 
 
+class RestoreSource(msgspec.Struct, frozen=True, kw_only=True):
+    """One copy of a backup."""
+
+    target: Target
+    manifest_key: str  # below the target's prefix
+    read_only: bool = False  # it takes no proof
+
+
+class EphemeralServer(msgspec.Struct, frozen=True, kw_only=True, tag="ephemeral", tag_field="kind"):
+    """A throw-away database server beside the runner in its pod, reached by its socket, and by nobody else."""
+
+    engine: str
+    socket_dir: str
+    data_dir: str  # its disk, mounted to see how much room there is
+    username: str = "postgres"
+
+
+class ExpectedTarget(msgspec.Struct, frozen=True, kw_only=True):
+    """What the target must be; None is not compared."""
+
+    server_identity: str | None = None
+    database: str | None = None
+
+
 class RestorePlan(msgspec.Struct, frozen=True, kw_only=True, tag="restore", tag_field="operation"):
-    """Load one backup into one database."""
+    """Load one backup into one database, or (``verify``) into a temporary one that is compared and removed."""
 
     execution_id: str
     execution_name: str
     namespace: str
-    backup_execution_id: str
-    source: Target
-    manifest_key: str  # below the target's prefix
-    target: Endpoint
+    backup_execution_id: str | None = None  # None: whatever the manifest is of
+    sources: list[RestoreSource]  # the best copy first; the next one is read when one is away or corrupt
+    target: Endpoint | EphemeralServer  # the latter only with ``verify``
     drop_existing: bool = False
+    dry_run: bool = False  # tell what would happen, and change nothing
+    verify: bool = False
+    keep_database: bool = False  # the temporary one
+    expected: ExpectedTarget = ExpectedTarget()
+    lock_timeout_seconds: int = 60
+    atomic: bool = True  # all in one transaction; a verification needs none
+    jobs: int = 2  # connections that build indexes at once when not atomic
+    capacity_bytes: int | None = None  # of the target's disk
+    expected_seconds: int | None = None  # by an earlier restore
 
 
 class CopyPlan(msgspec.Struct, frozen=True, kw_only=True, tag="copy", tag_field="operation"):

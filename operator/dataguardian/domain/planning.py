@@ -19,6 +19,7 @@ from .plan import (
     IndexPlan,
     Plan,
     RestorePlan,
+    RestoreSource,
     RetentionPolicy,
     StorageProbe,
 )
@@ -99,8 +100,7 @@ def restore_run(
         execution_name=request.metadata.name,
         namespace=request.metadata.namespace,
         backup_execution_id=backup.execution_id,
-        source=targets[0],
-        manifest_key=manifest_key,
+        sources=[RestoreSource(target=targets[0], manifest_key=manifest_key, read_only=is_read_only(location))],
         target=endpoint,
         drop_existing=request.spec.drop_existing,
     )

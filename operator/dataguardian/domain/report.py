@@ -32,6 +32,46 @@ class StoredCopy(msgspec.Struct, frozen=True, kw_only=True):
     reason: str | None = None
 
 
+class Verification(msgspec.Struct, frozen=True, kw_only=True):
+    """What a verification found: the restored database beside the manifest's fingerprint."""
+
+    passed: bool
+    tables: int  # that were compared
+    rows: int  # in the restored tables
+    sequences: int
+    sampled_rows: int  # whose hashes were looked for
+    difference_count: int = 0
+    differences: list[str] = []  # sentences for people, the first ones
+    database: str | None = None  # the temporary database, when it was kept
+    proof_key: str | None = None  # of the dated proof beside the backup, below the location's prefix
+
+
+class Connections(msgspec.Struct, frozen=True, kw_only=True):
+    """Sessions in a database, by application."""
+
+    application: str
+    sessions: int
+
+
+class Preview(msgspec.Struct, frozen=True, kw_only=True):
+    """What a restore would do. Sizes in bytes; ``target_rows`` is the server's estimate."""
+
+    backup_tables: int
+    backup_rows: int
+    backup_bytes: int  # of the dump
+    backup_time: str  # of the data, RFC 3339
+    target_identity: str = ""
+    target_version: str
+    target_tables: int
+    target_rows: int
+    target_bytes: int
+    dropped_count: int = 0  # relations of the target that would be replaced
+    dropped: list[str] = []  # the first names of them
+    connections: list[Connections] = []
+    expected_seconds: int | None = None
+    obstacles: list[str] = []  # why the restore would be refused: code and message
+
+
 class Report(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The result of a run; times in UTC, sizes in bytes, latency in milliseconds."""
 
@@ -51,6 +91,10 @@ class Report(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     unread: list[str] = []  # locations that a cleanup could not look at, so that it has to come again
     next_expiry: str | None = None  # when the next backup becomes too old, RFC 3339
     copied_from: str | None = None  # where a retried upload came from: a location, or "staging"
+    read_from: str | None = None  # the location whose copy was restored
+    restore_seconds: int | None = None  # from the start of the load to the end of the check
+    verification: Verification | None = None
+    preview: Preview | None = None
 
 
 def failed(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from ..resources.backup import BackupExecution, BackupJobStatus, LastExecution
+from ..resources.backup import BackupExecution, BackupJobStatus
+from ..resources.execution import LastExecution
 from .conditions import READY, with_condition
 
 

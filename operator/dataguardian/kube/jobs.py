@@ -198,5 +198,5 @@ def _datasource(run: Run) -> str:
         case plans.BackupPlan() | plans.DatasourceProbe():
             return run.plan.source.datasource
         case plans.RestorePlan():
-            return run.plan.target.datasource
+            return getattr(run.plan.target, "datasource", "")
     return ""

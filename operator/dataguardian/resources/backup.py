@@ -9,6 +9,7 @@ from pydantic.config import JsonDict
 
 from .common import (
     Column,
+    Duration,
     FolderPath,
     Kind,
     Model,
@@ -22,7 +23,7 @@ from .common import (
     rule,
     validated,
 )
-from .execution import RUN_NAME_MAX, Cancel, Checksum, Phase, RunStatus, StorageKey
+from .execution import RUN_NAME_MAX, Cancel, Checksum, LastExecution, RunStatus, StorageKey
 from .schedule import ScheduleSpec, ScheduleStatus
 
 Codec = Literal["zstd", "gzip", "none"]
@@ -38,8 +39,6 @@ Opaque: JsonDict = {"type": "object", "x-kubernetes-preserve-unknown-fields": Tr
 
 MAX_LOCATIONS = 8  # of one job
 MAX_COPIES = 16  # of one backup: a job may name other locations later
-# Go's form of durations, in hours, minutes and seconds.
-Duration = Annotated[str, Field(max_length=32, pattern=r"^([0-9]{1,6}h)?([0-9]{1,6}m)?([0-9]{1,6}s)?$")]
 KeptPeriods = Annotated[int, Field(ge=1, le=1000)]
 
 
@@ -159,6 +158,27 @@ class RunTemplate(Model):
     )
 
 
+class Objectives(Model):
+    """What the backups of the job must allow; a condition, a column and metrics tell whether they do."""
+
+    model_config = validated(
+        *(
+            rule(f"!has(self.{name}) || self.{name} != ''", f"{name} needs a duration such as 24h")
+            for name in ("recoveryPoint", "recoveryTime", "verifiedWithin")
+        )
+    )
+
+    recovery_point: Duration | None = Field(
+        default=None, description="The newest good backup is never older, e.g. 24h: more data than this is never lost."
+    )
+    recovery_time: Duration | None = Field(
+        default=None, description="A restore takes no longer, e.g. 1h, as measured by the last one."
+    )
+    verified_within: Duration | None = Field(
+        default=None, description="A backup of the job has been restored and checked within this time, e.g. 168h."
+    )
+
+
 class BackupJobSpec(ScheduleSpec):
     """What to back up, when and where to."""
 
@@ -176,6 +196,9 @@ class BackupJobSpec(ScheduleSpec):
         "without another dump.",
     )
     retention: Retention = Field(default=Retention(), description="Which backups are kept.")
+    objectives: Objectives = Field(
+        default=Objectives(), description="What the backups must allow: see the condition Recoverable."
+    )
     successful_history_limit: Annotated[int, Field(ge=0, le=1000)] = Field(
         default=3, description="BackupExecutions that are kept of completed runs whose backup is no longer stored."
     )
@@ -192,14 +215,6 @@ class BackupJobSpec(ScheduleSpec):
     run_template: RunTemplate = Field(default=RunTemplate(), description="What the pods of the runs get in addition.")
 
 
-class LastExecution(Model):
-    """The latest run that ended."""
-
-    name: ObjectName = Field(description="Name of the BackupExecution.")
-    phase: Phase = Field(description="How it ended.")
-    completion_time: Timestamp = Field(description="When it ended.")
-
-
 class RetentionStatus(Model):
     """What retention found when it looked last."""
 
@@ -212,9 +227,34 @@ class RetentionStatus(Model):
     message: Text | None = Field(default=None, description="Why backups that no rule keeps are still stored.")
 
 
+class Recoverability(Model):
+    """To when the database can be brought back, since when that is proven, and how long it takes."""
+
+    recoverable_to: Timestamp | None = Field(default=None, description="Moment of the data in the newest good backup.")
+    backup: ObjectName | None = Field(default=None, description="BackupExecution of the newest good backup.")
+    verified_time: Timestamp | None = Field(
+        default=None, description="When a backup of the job was last restored and found to be whole."
+    )
+    verified_backup: ObjectName | None = Field(default=None, description="BackupExecution that was verified then.")
+    failed_time: Timestamp | None = Field(
+        default=None,
+        description="When the latest verification found a backup that is not whole; absent after a good one.",
+    )
+    failed_backup: ObjectName | None = Field(
+        default=None, description="BackupExecution that was found not to be whole."
+    )
+    restore_seconds: int | None = Field(
+        default=None, ge=0, description="Seconds that the last restore or verification took, from start to end."
+    )
+    restored_bytes: int | None = Field(default=None, ge=0, description="Bytes of the dump that it loaded.")
+
+
 class BackupJobStatus(ScheduleStatus):
     """Is it safe?"""
 
+    recoverability: Recoverability | None = Field(
+        default=None, description="To when the database can be brought back, proven when, in how long."
+    )
     backups: int | None = Field(default=None, ge=0, description="Stored backups.")
     retention: RetentionStatus | None = Field(default=None, description="What retention found when it looked last.")
 
@@ -242,7 +282,7 @@ class BackupExecutionSpec(Model):
     model_config = immutable(
         rule("has(self.retryOf) == (self.trigger == 'Retry')", "retryOf and trigger Retry belong together"),
         rule("has(self.source) == (self.trigger == 'Import')", "source and trigger Import belong together"),
-        but="cancel",
+        but=("cancel",),
     )
 
     backup_job_ref: ObjectReference = Field(description="BackupJob that is run.")
@@ -288,6 +328,12 @@ class BackupExecutionStatus(RunStatus):
     engine_version: Annotated[str, Field(max_length=64)] | None = Field(
         default=None, description="Version of the database server."
     )
+    last_verified_time: Timestamp | None = Field(
+        default=None, description="When the backup was last restored and found to be whole."
+    )
+    last_verification: Literal["Passed", "Failed"] | None = Field(
+        default=None, description="What the latest verification of the backup found."
+    )
 
 
 class BackupExecution(Resource[BackupExecutionSpec, BackupExecutionStatus]):
@@ -317,6 +363,7 @@ BACKUP_JOB = Kind(
         Column("Next", ".status.nextScheduleTime"),
         Column("Size", ".status.lastSuccessfulSizeBytes", type="integer"),
         Column("Backups", ".status.backups", type="integer"),
+        condition_column("Recoverable", "Recoverable", "status"),
         Column("Age", ".metadata.creationTimestamp", type="date"),
         condition_column("Reason", "Ready", "reason", priority=1),
     ),
@@ -338,6 +385,7 @@ BACKUP_EXECUTION = Kind(
         Column("Step", ".status.progress.step"),
         Column("Size", ".status.storedSize"),
         Column("Duration", ".status.duration"),
+        Column("Verified", ".status.lastVerifiedTime", type="date"),
         Column("Age", ".metadata.creationTimestamp", type="date"),
         Column("Error", ".status.error.message", priority=1),
     ),

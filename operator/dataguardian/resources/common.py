@@ -44,6 +44,8 @@ ObjectName = Annotated[str, Field(min_length=1, max_length=253, pattern=NAME_PAT
 SecretKey = Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[-._a-zA-Z0-9]+$")]
 # Printable text on one line.
 Text = Annotated[str, Field(max_length=1024)]
+# Go's form of durations, in hours, minutes and seconds.
+Duration = Annotated[str, Field(max_length=32, pattern=r"^([0-9]{1,6}h)?([0-9]{1,6}m)?([0-9]{1,6}s)?$")]
 # A folder inside a bucket or volume; no empty, "." or ".." part can be written with these.
 FolderPath = Annotated[
     str, Field(max_length=256, pattern=r"^([A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*)?$")
@@ -182,11 +184,11 @@ def validated(*rules: JsonDict) -> ConfigDict:
     return ConfigDict(json_schema_extra={"x-kubernetes-validations": list(rules)})
 
 
-def immutable(*rules: JsonDict, but: str) -> ConfigDict:
-    """The configuration of a spec that never changes but for one field, whose own rule says how it may."""
+def immutable(*rules: JsonDict, but: tuple[str, ...]) -> ConfigDict:
+    """The configuration of a spec that never changes but for these fields, whose own rules say how they may."""
 
     def extend(schema: JsonDict, model: type[Model]) -> None:
-        terms = [_unchanged(field) for field in model.model_fields.values() if field.alias != but]
+        terms = [_unchanged(field) for field in model.model_fields.values() if field.alias not in but]
         frozen = rule(" && ".join(terms), "the spec cannot be changed; create a new object instead")
         schema["x-kubernetes-validations"] = [frozen, *rules]
 

@@ -78,6 +78,11 @@ class DatasourceSpec(Model):
     max_concurrent_executions: Annotated[int, Field(ge=1, le=100)] = Field(
         default=1, description="Backups, restores and syncs that may use the database at once; others wait."
     )
+    storage_capacity_bytes: Annotated[int, Field(ge=1)] | None = Field(
+        default=None,
+        description="Size of the disk that the server has for all its databases. Where it is given, a restore that "
+        "would not fit is refused; SQL cannot tell it.",
+    )
     check: Check = Field(default=Check(), description="How the database is checked.")
 
 

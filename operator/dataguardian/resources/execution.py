@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, cast
 
 from pydantic import Field
+from pydantic.config import JsonDict
+from pydantic.fields import FieldInfo
 
 from .common import Model, ObjectName, Status, Text, Timestamp, rule
 
@@ -16,16 +18,35 @@ Checksum = Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$", max_length=71)
 StorageKey = Annotated[str, Field(min_length=1, max_length=1024)]
 
 
+def _switch(description: str, message: str) -> FieldInfo:
+    """A field that is set to true once, and never back."""
+    once = {"x-kubernetes-validations": [rule("self || !oldSelf", message)]}
+    return cast(FieldInfo, Field(description=description, json_schema_extra=cast(JsonDict, once)))
+
+
 Cancel = Annotated[
     bool,
-    Field(
-        description="Set to true to end the run: it stops within seconds, removes what it has written, and ends as "
-        "Cancelled.",
-        json_schema_extra={
-            "x-kubernetes-validations": [rule("self || !oldSelf", "a run that was cancelled stays cancelled")]
-        },
+    _switch(
+        "Set to true to end the run: it stops within seconds, removes what it has written, and ends as Cancelled.",
+        "a run that was cancelled stays cancelled",
     ),
 ]
+Confirmed = Annotated[
+    bool,
+    _switch(
+        "Set to true when the restored database has proven good: its safety backup is then kept by the rules of its "
+        "BackupJob alone.",
+        "a restore that was confirmed stays confirmed",
+    ),
+]
+
+
+class LastExecution(Model):
+    """The latest run that ended."""
+
+    name: ObjectName = Field(description="Name of the run object.")
+    phase: Phase = Field(description="How it ended.")
+    completion_time: Timestamp = Field(description="When it ended.")
 
 
 class RunError(Model):

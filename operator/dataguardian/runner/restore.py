@@ -10,7 +10,7 @@ from contextlib import closing
 from ..codec import CODECS
 from ..domain.manifest import Manifest, Table
 from ..domain.naming import human_bytes
-from ..domain.plan import RestorePlan
+from ..domain.plan import EphemeralServer, RestorePlan
 from ..domain.report import Report
 from ..errors import BackupCorrupt, DataGuardianError, LoadFailed, SpecInvalid, TargetNotEmpty
 from ..storage import opened
@@ -38,11 +38,14 @@ class _Restore:
 
     def __init__(self, plan: RestorePlan, run: Run) -> None:
         self._plan, self._run = plan, run
-        self._folder = plan.manifest_key.rpartition("/")[0]
-        self._engine = login.engine_of(plan.target)
-        self._login = login.prepare(plan.target, self._engine)
+        self._folder = plan.sources[0].manifest_key.rpartition("/")[0]
+        if isinstance(plan.target, EphemeralServer):
+            raise SpecInvalid("A restore needs a datasource.", remedy="Set spec.targetDatasourceRef.")
+        self._target = plan.target
+        self._engine = login.engine_of(self._target)
+        self._login = login.prepare(self._target, self._engine)
         self._session = Session(run, self._engine, self._login)
-        self._storage = opened(plan.source)
+        self._storage = opened(plan.sources[0].target)
 
     def close(self) -> None:
         """End the session."""
@@ -51,11 +54,11 @@ class _Restore:
     def fetch(self) -> Manifest:
         """Prove, before the target is touched, that the backup is there, is the right one and fits the target."""
         self._session.send(self._engine.describe_target())
-        manifest = stored.read_manifest(self._storage, self._plan.manifest_key)
+        manifest = stored.read_manifest(self._storage, self._plan.sources[0].manifest_key)
         self._matches(manifest)
         stored.check_sizes(self._storage, self._folder, manifest)
         target = self._engine.target(self._session.lines())
-        name = self._plan.target.datasource
+        name = self._target.datasource
         if target.relations and not self._plan.drop_existing:
             raise TargetNotEmpty(
                 f"The database of datasource {name!r} is not empty: it has {target.relations} tables, views "
@@ -137,14 +140,14 @@ class _Restore:
                 stored.read_back(self._storage, self._folder, segment, self._run.advance)
 
     def _matches(self, manifest: Manifest) -> None:
-        if manifest.execution_id != self._plan.backup_execution_id:
+        if self._plan.backup_execution_id not in (None, manifest.execution_id):
             raise BackupCorrupt(
                 f"The manifest is of execution {manifest.execution_id}, not {self._plan.backup_execution_id}.",
                 remedy="Restore another backup, or another copy of this one.",
             )
-        if manifest.engine != self._plan.target.engine or manifest.codec not in CODECS:
+        if manifest.engine != self._target.engine or manifest.codec not in CODECS:
             raise SpecInvalid(
-                f"The backup is of {manifest.engine} by {manifest.codec}; the target is {self._plan.target.engine}.",
+                f"The backup is of {manifest.engine} by {manifest.codec}; the target is {self._target.engine}.",
                 remedy="Restore into a database of the same engine, with the release that made the backup.",
             )
 

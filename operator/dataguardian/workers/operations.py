@@ -150,6 +150,8 @@ async def prepare_restore(catalog: Catalog, request: RestoreRequest) -> Prepared
 
 
 async def _completed_backup(catalog: Catalog, request: RestoreRequest) -> BackupExecution:
+    if request.spec.backup_execution_ref is None:
+        raise SpecInvalid("spec.backupExecutionRef is missing.", remedy="Name a completed BackupExecution.")
     name = request.spec.backup_execution_ref.name
     entry = await catalog.read(backup.BACKUP_EXECUTION, request.metadata.namespace, name)
     if entry is None:

@@ -67,9 +67,9 @@ async def chosen(context: Context, run: Run, job: JSON) -> Mapping[str, Any]:
     """What was decided when the run's Kubernetes Job was made, as fields of the run's status."""
     found = {"datasource": job["metadata"]["annotations"].get(DATASOURCE)}
     if isinstance(run, RestoreRequest):
-        found["storage_location"] = plans.decode(planned(job), RestorePlan).source.location
-        backup = run.spec.backup_execution_ref.name
-        entry = await context.catalog.read(BACKUP_EXECUTION, run.metadata.namespace, backup)
+        found["storage_location"] = plans.decode(planned(job), RestorePlan).sources[0].target.location
+        backup = run.spec.backup_execution_ref
+        entry = await context.catalog.read(BACKUP_EXECUTION, run.metadata.namespace, backup.name) if backup else None
         found["backup_job"] = entry.spec.backup_job_ref.name if entry else None
     return found
 

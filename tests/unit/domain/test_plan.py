@@ -11,8 +11,10 @@ from dataguardian.domain.plan import (
     BackupPlan,
     DatasourceProbe,
     Endpoint,
+    EphemeralServer,
     FilesystemTarget,
     RestorePlan,
+    RestoreSource,
     S3Target,
     StorageProbe,
 )
@@ -58,10 +60,9 @@ RESTORES = st.builds(
     execution_id=TEXT,
     execution_name=TEXT,
     namespace=TEXT,
-    backup_execution_id=TEXT,
-    source=TARGETS,
-    manifest_key=TEXT,
-    target=ENDPOINTS,
+    backup_execution_id=st.none() | TEXT,
+    sources=st.lists(st.builds(RestoreSource, target=TARGETS, manifest_key=TEXT, read_only=st.booleans()), max_size=3),
+    target=ENDPOINTS | st.builds(EphemeralServer, engine=TEXT, socket_dir=TEXT, data_dir=TEXT, username=TEXT),
     drop_existing=st.booleans(),
 )
 PROBES = st.builds(DatasourceProbe, source=ENDPOINTS) | st.builds(StorageProbe, target=TARGETS, read_only=st.booleans())
