@@ -18,6 +18,8 @@ SEGMENT_BYTES = 32 * GIB
 SECRETS_DIR = "/run/dataguardian/secrets"
 WORK_DIR = "/run/dataguardian/work"  # a small volume in memory: libpq reads a password file only if nobody else can
 VOLUMES_DIR = "/run/dataguardian/volumes"
+SERVER_SOCKET_DIR = "/run/dataguardian/server"  # of a throw-away server, shared with its container
+SERVER_DATA_DIR = "/run/dataguardian/server-data"  # its disk
 STAGING = "staging"  # the name of the volume that dumps are staged on, where a location has its own
 
 

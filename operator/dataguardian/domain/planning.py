@@ -28,12 +28,21 @@ from .targets import SecretFile, Volume, is_read_only, refuse_same_places, stagi
 
 
 @dataclass(frozen=True)
+class Server:
+    """A throw-away database server beside the runner in its pod; its image follows from both."""
+
+    engine: str
+    major: int
+
+
+@dataclass(frozen=True)
 class Run:
     """All that a runner's pod is made of beside the settings."""
 
     plan: Plan
     secret_files: tuple[SecretFile, ...]
     volumes: tuple[Volume, ...] = ()
+    server: Server | None = None  # its socket is in SERVER_SOCKET_DIR, its disk in SERVER_DATA_DIR
 
 
 def backup_run(
