@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from .errors import ConfigInvalid
@@ -46,12 +47,23 @@ class RedisSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ServerSettings:
+    """How a throw-away server of one engine is started beside a runner."""
+
+    image: str  # {major} in it becomes the server's major version
+    user: int = 999
+    size_limit: str = ""  # of its disk; empty: that of the node
+    resources: dict[str, dict[str, str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
 class RunnerSettings:
     """What the pods of the runs are made of."""
 
     image: str
     image_pull_policy: str
     image_pull_secrets: tuple[str, ...]
+    servers: dict[str, ServerSettings] = field(default_factory=dict)  # by engine
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,7 +161,20 @@ def runner(env: Environment) -> RunnerSettings:
         image=env.text("RUNNER_IMAGE"),
         image_pull_policy=env.text("RUNNER_IMAGE_PULL_POLICY", "IfNotPresent"),
         image_pull_secrets=tuple(name.strip() for name in secrets if name.strip()),
+        servers=servers(env),
     )
+
+
+def servers(env: Environment) -> dict[str, ServerSettings]:
+    """The throw-away servers for verifications, by engine. Raises ConfigInvalid for what is no JSON of them."""
+    text = env.text("VERIFICATION_SERVERS", "{}")
+    try:
+        return {engine: ServerSettings(**given) for engine, given in json.loads(text).items()}
+    except (ValueError, TypeError, AttributeError) as error:
+        raise ConfigInvalid(
+            f"The environment variable {PREFIX}VERIFICATION_SERVERS cannot be read: {error}.",
+            remedy="Install with the chart, which makes it from the values under verification.",
+        ) from error
 
 
 def run_limits(env: Environment) -> RunLimits:

@@ -53,15 +53,26 @@ class Cluster:
         """What kubectl prints; fails with what it says."""
         return _run([*self._prefix, "kubectl", *arguments], stdin)
 
-    def refused(self, *objects: JSON) -> str:
-        """What the API server says when it refuses these objects; fails when it takes them."""
-        command = [*self._prefix, "kubectl", "apply", "--dry-run=server", "-f", "-"]
+    def refused(self, *objects: JSON, user: str = "") -> str:
+        """What the API server says when it refuses these objects, new from that user; fails when it takes them."""
+        command = [
+            *self._prefix,
+            "kubectl",
+            *(["create", f"--as={user}"] if user else ["apply"]),
+            "--dry-run=server",
+            "-f",
+            "-",
+        ]
         ended = subprocess.run(command, input=_documents(objects), capture_output=True, text=True, check=False)
         assert ended.returncode != 0, "the API server took it"
         return ended.stderr
 
     def apply(self, *objects: JSON) -> None:
         self.kubectl("apply", "-f", "-", stdin=_documents(objects))
+
+    def create(self, *objects: JSON, user: str) -> None:
+        """Create them as this user."""
+        self.kubectl("create", f"--as={user}", "-f", "-", stdin=_documents(objects))
 
     def get(self, namespace: str, kind: str, name: str) -> JSON | None:
         """The object; None when there is none."""

@@ -28,9 +28,8 @@ def allowed(cluster: Cluster, verb: str, resource: str) -> bool:
         ("create", "pods"),
         ("create", "pods/exec"),
         ("delete", "backupjobs.dataguardian.io"),
-        ("delete", "restorerequests.dataguardian.io"),
         ("update", "backupjobs.dataguardian.io"),
-        ("create", "restorerequests.dataguardian.io"),
+        ("restore", "backupexecutions.dataguardian.io"),
     ],
 )
 def test_the_operator_may_not(cluster: Cluster, verb: str, resource: str) -> None:

@@ -101,6 +101,8 @@ volumeMounts:
 - name: DATAGUARDIAN_RUNNER_IMAGE_PULL_SECRETS
   value: {{ join "," $names }}
 {{- end }}
+- name: DATAGUARDIAN_VERIFICATION_SERVERS
+  value: {{ include "dataguardian.verificationServers" . | quote }}
 - name: DATAGUARDIAN_KUBERNETES_QPS
   value: {{ .Values.operator.kubernetesApi.qps | quote }}
 - name: DATAGUARDIAN_KUBERNETES_BURST
@@ -108,6 +110,16 @@ volumeMounts:
 {{- with .Values.extraEnv }}
 {{ toYaml . }}
 {{- end }}
+{{- end -}}
+
+{{/* The throw-away servers of verifications, as JSON. */}}
+{{- define "dataguardian.verificationServers" -}}
+{{- $servers := dict -}}
+{{- range $engine, $given := .Values.verification -}}
+{{- $image := include "dataguardian.image" (list $given.image "{major}") -}}
+{{- $_ := set $servers $engine (dict "image" $image "user" (int $given.runAsUser) "size_limit" $given.sizeLimit "resources" $given.resources) -}}
+{{- end -}}
+{{- toJson $servers -}}
 {{- end -}}
 
 {{/* Sources of the volume of credentials, one file a key. */}}

@@ -12,6 +12,7 @@ from ..errors import ConfigInvalid, every_error
 from ..resources.backup import RunTemplate
 from ..resources.common import API_VERSION, Kind, Resource
 from ..settings import RunnerSettings
+from . import servers
 
 JSON = dict[str, Any]
 USER = 65532
@@ -129,6 +130,10 @@ def _pod(operation: Operation, run: Run, settings: RunnerSettings, template: Run
         "containers": [_container(operation, run, settings, template)],
         "volumes": _volumes(run),
     }
+    if run.server:
+        beside = servers.settings_of(run.server, settings.servers)
+        pod["initContainers"] = [servers.container(run.server, beside, settings.image_pull_policy)]
+        pod["volumes"] += servers.volumes(beside)
     wishes: JSON = {
         "imagePullSecrets": [{"name": name} for name in settings.image_pull_secrets],
         "nodeSelector": template.node_selector,
@@ -164,6 +169,7 @@ def _container(operation: Operation, run: Run, settings: RunnerSettings, templat
                 {"name": f"volume-{index}", "mountPath": volume.path, "readOnly": volume.read_only}
                 for index, volume in enumerate(run.volumes)
             ),
+            *(servers.mounts() if run.server else []),
         ],
     }
 

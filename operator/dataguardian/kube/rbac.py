@@ -1,6 +1,6 @@
-"""What the operator may do; the chart's ClusterRole, and the Role in its own namespace, are generated from it.
+"""Who may do what: the operator's ClusterRole and Role, and the ClusterRoles for people; the chart has them from here.
 
-No rule reads Secrets: checks and runs happen in pods that mount them.
+No rule of the operator reads Secrets: checks and runs happen in pods that mount them.
 """
 
 from __future__ import annotations
@@ -46,3 +46,36 @@ LEASE_RULES: tuple[Mapping[str, Any], ...] = (
         "verbs": ["get", "patch"],
     },
 )
+
+# The verbs that the admission policies ask for, on the BackupExecution that a RestoreRequest names.
+RESTORE, RESTORE_VERIFY = "restore", "restore-verify"
+_EVERYTHING = [kind.plural for kind in KINDS]
+_WRITE = ["create", "update", "patch", "delete", "deletecollection"]
+VIEWER_RULES: tuple[Mapping[str, Any], ...] = (
+    {"apiGroups": [GROUP], "resources": _EVERYTHING, "verbs": ["get", "list", "watch"]},
+)
+# Whoever may edit may end a restore, and may not begin one.
+EDITOR_RULES: tuple[Mapping[str, Any], ...] = (
+    {
+        "apiGroups": [GROUP],
+        "resources": [plural for plural in _EVERYTHING if plural not in ("restorerequests", "restoredrills")],
+        "verbs": _WRITE,
+    },
+    {"apiGroups": [GROUP], "resources": ["restorerequests"], "verbs": ["update", "patch"]},
+)
+VERIFIER_RULES: tuple[Mapping[str, Any], ...] = (
+    {"apiGroups": [GROUP], "resources": ["restorerequests", "restoredrills"], "verbs": _WRITE},
+    {"apiGroups": [GROUP], "resources": ["backupexecutions"], "verbs": [RESTORE_VERIFY]},
+)
+ADMIN_RULES: tuple[Mapping[str, Any], ...] = (
+    {"apiGroups": [GROUP], "resources": ["restorerequests", "restoredrills"], "verbs": _WRITE},
+    {"apiGroups": [GROUP], "resources": ["backupexecutions"], "verbs": [RESTORE, RESTORE_VERIFY]},
+)
+RULES: Mapping[str, tuple[Mapping[str, Any], ...]] = {
+    "operator": OPERATOR_RULES,
+    "lease": LEASE_RULES,
+    "viewer": VIEWER_RULES,
+    "editor": EDITOR_RULES,
+    "verifier": VERIFIER_RULES,
+    "admin": ADMIN_RULES,
+}

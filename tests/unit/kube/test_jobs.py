@@ -1,19 +1,26 @@
 """The Kubernetes Job of a run: what its pod may and may not."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from dataguardian.domain.naming import Operation
-from dataguardian.domain.planning import Run, backup_run, datasource_probe, restore_run, storage_probe
+from dataguardian.domain.planning import Run, Server, backup_run, datasource_probe, restore_run, storage_probe
+from dataguardian.errors import ConfigInvalid
 from dataguardian.kube.jobs import Limits, job_manifest
 from dataguardian.resources import backup
 from dataguardian.resources.backup import RunTemplate
-from dataguardian.settings import RunnerSettings
+from dataguardian.settings import RunnerSettings, ServerSettings
 from tests.unit.objects import backup_job, bucket, datasource, execution, restore_request, volume
 
-SETTINGS = RunnerSettings(image="dataguardian:1", image_pull_policy="IfNotPresent", image_pull_secrets=("pull",))
+SETTINGS = RunnerSettings(
+    image="dataguardian:1",
+    image_pull_policy="IfNotPresent",
+    image_pull_secrets=("pull",),
+    servers={"postgresql": ServerSettings(image="postgres:{major}", user=999, size_limit="5Gi")},
+)
 RUNS: dict[str, Run] = {
     "backup to a bucket": backup_run(execution(), backup_job(), datasource(), [bucket()]),
     "backup to a volume": backup_run(execution(), backup_job(), datasource(), [volume()]),
@@ -122,3 +129,44 @@ def test_the_run_template_adds_and_never_takes_away() -> None:
     assert pod["priorityClassName"] == "backups"
     assert pod["containers"][0]["resources"] == {"limits": {"memory": "1Gi"}}
     assert pod["imagePullSecrets"] == [{"name": "pull"}]
+
+
+def with_server(engine: str = "postgresql") -> Run:
+    return replace(RUNS["restore"], server=Server(engine, 16))
+
+
+def test_a_throw_away_server_of_the_major_runs_beside_the_runner_and_ends_with_it() -> None:
+    pod = manifest(with_server(), operation="restore")["spec"]["template"]["spec"]
+    (server,) = pod["initContainers"]
+
+    # A container of this kind starts before the others, and does not keep the pod alive.
+    assert server["restartPolicy"] == "Always"
+    assert server["image"] == "postgres:16"
+    assert [container["name"] for container in pod["containers"]] == ["runner"]
+
+
+def test_a_throw_away_server_is_restricted_and_reached_by_its_socket_only() -> None:
+    pod = manifest(with_server(), operation="restore")["spec"]["template"]["spec"]
+    (server,), (runner,) = pod["initContainers"], pod["containers"]
+
+    assert server["securityContext"] == {
+        "runAsUser": 999,
+        "runAsGroup": 999,
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    }
+    assert "listen_addresses=" in server["args"]
+    assert "ports" not in server
+    volumes = {volume["name"]: volume for volume in pod["volumes"]}
+    assert volumes["server-data"] == {"name": "server-data", "emptyDir": {"sizeLimit": "5Gi"}}
+    seen = {mount["name"]: mount for mount in runner["volumeMounts"]}
+    assert seen["server-sockets"]["mountPath"] == "/run/dataguardian/server"
+    assert seen["server-data"]["readOnly"] is True
+    secrets = [mount for mount in server["volumeMounts"] if mount["name"] in ("secrets", "work")]
+    assert secrets == []
+
+
+def test_an_engine_without_an_image_is_refused() -> None:
+    with pytest.raises(ConfigInvalid, match="no image for a throw-away server of mariadb"):
+        manifest(with_server("mariadb"), operation="restore")
