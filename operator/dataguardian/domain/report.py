@@ -23,11 +23,11 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True):
     remedy: str
 
 
-class StoredCopy(msgspec.Struct, frozen=True, kw_only=True):
+class StoredCopy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A backup in one location."""
 
     location: str
-    key: str  # of the manifest, below the location's prefix
+    key: str = ""  # of the manifest, below the location's prefix; a message leaves out that of the copy before
     stored: bool
     reason: str | None = None
 
@@ -115,14 +115,28 @@ def reason(error: DataGuardianError) -> str:
 
 
 def encode(report: Report) -> bytes:
-    """The report as JSON within the limit; what is least needed goes first when it is too long."""
+    """The report as JSON within the limit; what is least needed goes first when it is too long.
+
+    What has become of eight copies has room with the longest names that locations may have.
+    """
+    report = _with_one_key(report)
     encoded = msgspec.json.encode(report)
-    for shorten in (_without_warnings, _with_brief_failure, _without_reasons, _without_copies):
+    for shorten in (_without_warnings, _with_brief_failure, _without_reasons, _with_one_unread, _without_copies):
         if len(encoded) <= LIMIT_BYTES:
             break
         report = shorten(report)
         encoded = msgspec.json.encode(report)
     return encoded
+
+
+def _with_one_key(report: Report) -> Report:
+    """The key of a copy only where it is not that of the one before: they are all the same."""
+    keys = ["", *(copy.key for copy in report.copies)]
+    copies = [
+        msgspec.structs.replace(copy, key="" if copy.key == before else copy.key)
+        for copy, before in zip(report.copies, keys, strict=False)
+    ]
+    return msgspec.structs.replace(report, copies=copies)
 
 
 def _without_warnings(report: Report) -> Report:
@@ -142,6 +156,11 @@ def _without_reasons(report: Report) -> Report:
     return msgspec.structs.replace(report, copies=copies)
 
 
+def _with_one_unread(report: Report) -> Report:
+    """One location that was not looked at is enough to come again."""
+    return msgspec.structs.replace(report, unread=report.unread[:1])
+
+
 def _without_copies(report: Report) -> Report:
     return msgspec.structs.replace(report, copies=[])
 
@@ -156,6 +175,11 @@ def _cut(text: str, limit: int = TEXT_LIMIT) -> str:
 def decode(message: str) -> Report | None:
     """The report in a termination message; None when there is none (the runner was killed)."""
     try:
-        return msgspec.json.decode(message, type=Report)
+        report = msgspec.json.decode(message, type=Report)
     except msgspec.DecodeError:
         return None
+    key, copies = "", []
+    for copy in report.copies:
+        key = copy.key or key
+        copies.append(msgspec.structs.replace(copy, key=key))
+    return msgspec.structs.replace(report, copies=copies)

@@ -74,6 +74,53 @@ def test_eight_copies_of_usual_names_are_all_told_with_their_reasons() -> None:
     assert reason.startswith("storage-unavailable: The S3 server")
 
 
+LONGEST = st.text("abc-.", min_size=253, max_size=253)
+KEYS = st.text("abc/-.", min_size=1, max_size=160)
+
+
+@settings(deadline=None)
+@given(ERRORS, st.text(max_size=2000), KEYS, st.lists(st.tuples(LONGEST, st.booleans(), REASONS), max_size=8))
+def test_no_copy_is_left_out_however_long_the_names_of_the_locations_are(
+    error: type[DataGuardianError], what: str, key: str, made: list[tuple[str, bool, str | None]]
+) -> None:
+    copies = [StoredCopy(location=name, key=key, stored=stored, reason=reason) for name, stored, reason in made]
+    failed = reports.failed(error(what, remedy=what), "connect", [what], copies)
+    completed = Report(
+        completed=True,
+        warnings=[what] * 8,
+        dump_bytes=2**63,
+        stored_bytes=2**63,
+        checksum="sha256:" + "0" * 64,
+        engine_version="1" * 64,
+        copies=copies,
+        tables=2**31,
+        rows=2**63,
+        copied_from="a" * 253,
+        backups=2**31,
+        expired=2**31,
+        unread=["b" * 253] * 8,
+        next_expiry="2026-11-24T02:00:00.000Z",
+    )
+
+    for report in (failed, completed):
+        message = reports.encode(report)
+        told = reports.decode(message.decode())
+        assert len(message) <= LIMIT_BYTES
+        assert told is not None
+        assert [(copy.location, copy.key, copy.stored) for copy in told.copies] == [
+            (copy.location, copy.key, copy.stored) for copy in copies
+        ]
+
+
+def test_copies_with_keys_of_their_own_keep_them() -> None:
+    copies = [StoredCopy(location=str(number), key=key, stored=True) for number, key in enumerate("aaba")]
+
+    told = reports.decode(reports.encode(Report(completed=True, copies=copies)).decode())
+
+    assert told is not None
+    assert told.copies == copies
+
+
 def test_a_success_arrives_as_it_was() -> None:
     report = Report(
         completed=True,
