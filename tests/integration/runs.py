@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,7 @@ from dataguardian.domain.report import Report
 
 from .services import ROOT, PostgresServer, S3Server, wait_until
 
+RUNNER = ("-m", "dataguardian.runner")
 FOLDER = "shop/nightly-0a1b2c3d/20261124T020000Z-9f8e7d6c"
 
 
@@ -76,7 +77,7 @@ class Ended:
 class Running:
     """A run that goes on."""
 
-    def __init__(self, operation: str, plan: plans.Plan, folder: Path) -> None:
+    def __init__(self, operation: str, plan: plans.Plan, folder: Path, program: Sequence[str]) -> None:
         self._termination = folder / f"termination-{uuid.uuid4().hex}"
         self._output = folder / f"output-{uuid.uuid4().hex}"
         work = folder / "work"
@@ -88,9 +89,14 @@ class Running:
             "PYTHONPATH": str(ROOT / "operator"),
             "PATH": os.defpath,
         }
-        argv = [sys.executable, "-m", "dataguardian.runner", operation]
+        argv = [sys.executable, *program, operation]
         with self._output.open("wb") as output:
             self.process = subprocess.Popen(argv, env=self.environment, stdout=output, stderr=subprocess.STDOUT)
+
+    @property
+    def told(self) -> Report | None:
+        """The report, once it has left one."""
+        return reports.decode(self._termination.read_text()) if self._termination.exists() else None
 
     @property
     def output(self) -> str:
@@ -222,10 +228,10 @@ class Pod:
         )
         return msgspec.structs.replace(plan, **changes)
 
-    def start(self, plan: plans.Plan) -> Running:
-        """Start the runner with this plan."""
+    def start(self, plan: plans.Plan, program: Sequence[str] = RUNNER) -> Running:
+        """Start the runner with this plan; ``program`` is how Python runs it."""
         operation = str(plan.__struct_config__.tag).partition("-")[0]
-        return Running(operation, plan, self.folder)
+        return Running(operation, plan, self.folder, program)
 
     def run(self, plan: plans.Plan) -> Ended:
         """Run the runner with this plan to its end."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -287,9 +287,9 @@ class Mortal:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._storage, name)
 
-    def put(self, key: str, chunks: Iterable[bytes]) -> int:
+    def put(self, key: str, chunks: Iterable[bytes], may_appear: Callable[[], None] | None = None) -> int:
         """The marker, of all that retention does."""
-        return int(self._change(lambda: self._storage.put(key, chunks)))
+        return int(self._change(lambda: self._storage.put(key, chunks, may_appear)))
 
     def delete(self, key: str) -> None:
         """All else."""

@@ -51,36 +51,41 @@ def from_(ended: Ended) -> str:
 
 @dataclass
 class Short:
-    """A run that stored one copy of the two that it needs: the second location fails at the very end."""
+    """A run that stored one copy of the two that it needs: what the second location has got is damaged."""
 
     plan: BackupPlan
     bucket: S3Target
     volume: FilesystemTarget
-    obstacle: Path
     ended: Ended
 
-    def cure(self) -> None:
-        """Let the second location serve again."""
-        self.obstacle.rmdir()
+    @property
+    def obstacle(self) -> Path:
+        """A folder where the second location begins a file, so that it cannot."""
+        return Path(self.volume.root) / self.volume.prefix / FOLDER / ".data.dump.zst.partial"
 
 
 @pytest.fixture
-def short(pod: Pod, bucket: S3Target, postgres_server: PostgresServer) -> Short:
+def short(pod: Pod, s3_server: S3Server, bucket: S3Target, postgres_server: PostgresServer) -> Short:
     """Such a run; its database is dropped after it."""
-    volume = pod.volume("second")
-    obstacle = Path(volume.root) / volume.prefix / FOLDER / ".manifest.json.partial"
-    obstacle.mkdir(parents=True)
-    database = shop(postgres_server)
+    volume, database = pod.volume("second"), shop(postgres_server)
+    second = Path(volume.root) / volume.prefix / FOLDER / "data.dump.zst"
     plan = pod.backup_plan(database, bucket, targets=[bucket, volume], min_copies=2)
-    ended = pod.run(plan)
+    with Valve(s3_server.host, s3_server.port) as way:
+        way.hold_after(60_000, of_server=False)  # in the middle of the dump: the second location has it all by then
+        slow = replace(bucket, endpoint=f"http://{way.host}:{way.port}")
+        running = pod.start(replace(plan, targets=[slow, volume]))
+        running.until(lambda: way.holds and second.exists(), "the second location has the dump")
+        damage(second)
+        way.open()
+        ended = running.ended()
     postgres_server.drop(database)
-    return Short(plan, bucket, volume, obstacle, ended)
+    return Short(plan, bucket, volume, ended)
 
 
 def test_a_run_with_too_few_copies_fails_and_keeps_its_good_copy_without_a_manifest(
     short: Short, s3_server: S3Server
 ) -> None:
-    assert short.ended.failure == (75, "storage-unavailable", "finalize")
+    assert short.ended.failure == (65, "backup-corrupt", "verify")
     assert short.ended.copies == {"primary": False, "second": False}
     assert "waits for a retry" in short.ended.reason("primary")
     assert sorted(stored(short.bucket, s3_server)) == PENDING
@@ -88,8 +93,6 @@ def test_a_run_with_too_few_copies_fails_and_keeps_its_good_copy_without_a_manif
 
 
 def test_the_next_try_of_the_same_run_copies_what_is_there(short: Short, pod: Pod, s3_server: S3Server) -> None:
-    short.cure()
-
     ended = pod.run(short.plan)
 
     assert ended.status == 0, ended.output
@@ -102,8 +105,6 @@ def test_the_next_try_of_the_same_run_copies_what_is_there(short: Short, pod: Po
 def test_a_retry_copies_into_the_folder_of_the_failed_run_under_its_own_name(
     short: Short, pod: Pod, s3_server: S3Server, postgres_server: PostgresServer
 ) -> None:
-    short.cure()
-
     ended = pod.run(retried(short.plan))
 
     assert ended.status == 0, ended.output
@@ -119,7 +120,6 @@ def test_a_retry_copies_into_the_folder_of_the_failed_run_under_its_own_name(
 
 
 def test_retention_judges_a_retried_backup_like_any_other(short: Short, pod: Pod, s3_server: S3Server) -> None:
-    short.cure()
     assert pod.run(retried(short.plan)).status == 0
     cleanup = CleanupPlan(
         folder=FOLDER.rpartition("/")[0], policy=RetentionPolicy(max_backups=1), targets=[short.bucket, short.volume]
@@ -140,8 +140,6 @@ def test_a_retried_backup_is_as_old_as_its_dump(short: Short, pod: Pod, s3_serve
     dumped_at = manifests.decode(stored(short.bucket, s3_server)["pending.json"]).started_at
     newer = pod.backup_plan("none", short.volume, targets=[short.volume], execution_id="ff", folder=LATER)
     assert pod.run(replace(newer, source=pod.endpoint("postgres"))).status == 0
-    short.cure()
-
     ended = pod.run(retried(short.plan))
 
     assert ended.status == 0, ended.output
@@ -154,20 +152,38 @@ def test_a_retried_backup_is_as_old_as_its_dump(short: Short, pod: Pod, s3_serve
 
 
 def test_a_retry_that_fails_again_leaves_the_copy_for_the_next_one(short: Short, pod: Pod, s3_server: S3Server) -> None:
+    short.obstacle.mkdir(parents=True)
+
     ended = pod.run(retried(short.plan))
 
-    assert ended.failure == (75, "storage-unavailable", "finalize")
+    assert ended.failure == (75, "storage-unavailable", "upload")
     assert sorted(stored(short.bucket, s3_server)) == PENDING
     assert files_in(short.volume) == []
-    short.cure()
+    short.obstacle.rmdir()
     assert pod.run(retried(short.plan)).status == 0
+
+
+def test_a_failed_run_whose_manifest_is_stored_all_the_same_is_completed_by_its_retry(
+    short: Short, pod: Pod, s3_server: S3Server
+) -> None:
+    base, admin = f"prod/{FOLDER}", s3_server.admin
+    admin.put(short.bucket.bucket, f"{base}/manifest.json", stored(short.bucket, s3_server)["pending.json"])
+    admin.delete(short.bucket.bucket, f"{base}/pending.json")
+
+    ended = pod.run(away(retried(short.plan)))
+
+    assert ended.status == 0, ended.output
+    assert ended.copies == {"primary": True, "second": True}
+    files = stored(short.bucket, s3_server)
+    assert sorted(files) == FILES
+    assert manifest_of(files).execution_id == RETRY
+    assert stored(short.volume, s3_server) == files
 
 
 @pytest.mark.parametrize("is_damaged", [False, True])
 def test_what_a_retry_has_completed_belongs_to_it(
     short: Short, pod: Pod, s3_server: S3Server, postgres_server: PostgresServer, is_damaged: bool
 ) -> None:
-    short.cure()
     assert pod.run(retried(short.plan)).status == 0
     if is_damaged:
         (Path(short.volume.root) / "prod" / FOLDER / "schema.dump").unlink()
@@ -193,7 +209,6 @@ def test_a_copy_that_is_damaged_is_not_used_and_the_dump_is_made_again(
     short: Short, pod: Pod, s3_server: S3Server, postgres_server: PostgresServer
 ) -> None:
     damage(s3_server.store / short.bucket.bucket / "prod" / FOLDER / "data.dump.zst")
-    short.cure()
     plan = retried(short.plan, source=pod.endpoint(shop(postgres_server)))
 
     ended = pod.run(plan)
@@ -214,6 +229,62 @@ def test_a_retry_of_a_run_that_kept_nothing_dumps_into_its_own_folder(
     assert "dump is made again" in from_(ended)
     assert sorted(stored(bucket, s3_server, OWN_FOLDER)) == FILES
     assert manifest_of(stored(bucket, s3_server, OWN_FOLDER)).execution_id == RETRY
+
+
+@pytest.fixture
+def no_manifest(pod: Pod) -> FilesystemTarget:
+    """A location that takes all of a backup but its manifest."""
+    volume = pod.volume("second")
+    (Path(volume.root) / volume.prefix / FOLDER / ".manifest.json.partial").mkdir(parents=True)
+    return volume
+
+
+def test_a_backup_with_one_manifest_is_complete_whatever_copies_it_needs(
+    no_manifest: FilesystemTarget, pod: Pod, s3_server: S3Server, bucket: S3Target, postgres_server: PostgresServer
+) -> None:
+    plan = pod.backup_plan(shop(postgres_server), bucket, targets=[bucket, no_manifest], min_copies=2)
+
+    ended = pod.run(plan)
+
+    assert ended.status == 0, ended.output
+    assert ended.copies == {"primary": True, "second": False}
+    again = pod.run(away(plan))
+    assert (again.status, again.copies) == (0, {"primary": True, "second": False})
+    (Path(no_manifest.root) / no_manifest.prefix / FOLDER / ".manifest.json.partial").rmdir()
+    assert pod.run(pod.copy_plan([bucket], [no_manifest])).status == 0
+    assert stored(no_manifest, s3_server) == stored(bucket, s3_server)
+
+
+def test_a_dump_whose_manifest_no_location_takes_is_kept_for_the_next_try(
+    no_manifest: FilesystemTarget, pod: Pod, s3_server: S3Server, postgres_server: PostgresServer
+) -> None:
+    plan = pod.backup_plan(shop(postgres_server), no_manifest)
+
+    ended = pod.run(plan)
+
+    assert ended.failure == (75, "storage-unavailable", "finalize")
+    assert sorted(stored(no_manifest, s3_server)) == PENDING
+    (Path(no_manifest.root) / no_manifest.prefix / FOLDER / ".manifest.json.partial").rmdir()
+    assert pod.run(away(plan)).status == 0
+    assert sorted(stored(no_manifest, s3_server)) == FILES
+
+
+def test_sigterm_ends_a_fallback_that_goes_on_after_a_manifest_was_refused(
+    no_manifest: FilesystemTarget, pod: Pod, s3_server: S3Server, bucket: S3Target, big_database: str
+) -> None:
+    with Valve(s3_server.host, s3_server.port) as way:
+        way.hold_after(2_000_000, of_server=False)
+        slow = replace(bucket, endpoint=f"http://{way.host}:{way.port}")
+        plan = pod.backup_plan(big_database, no_manifest, targets=[no_manifest, slow], strategy="Fallback")
+        running = pod.start(plan)
+        running.until(lambda: way.holds, "the dump goes to the second location")
+        started = time.monotonic()
+        running.signal(signal.SIGTERM)
+
+        ended = running.ended()
+
+    assert ended.failure == (143, "cancelled", "dump")
+    assert time.monotonic() - started < 10
 
 
 @dataclass
@@ -257,6 +328,20 @@ def test_a_dump_goes_through_the_staging_volume_and_nothing_stays_there(
     assert stored(volume, s3_server) == stored(bucket, s3_server)
     assert files_in(staging) == []
     assert pod.run(pod.restore_plan(postgres_server.database(), volume)).status == 0
+
+
+def test_a_staged_backup_that_is_complete_is_found_by_the_next_try_and_not_dumped_again(
+    pod: Pod, s3_server: S3Server, bucket: S3Target, postgres_server: PostgresServer
+) -> None:
+    plan = pod.backup_plan(shop(postgres_server), bucket, staging=pod.volume("staging"))
+    assert pod.run(plan).status == 0
+    before = stored(bucket, s3_server)
+
+    ended = pod.run(away(plan))
+
+    assert ended.status == 0, ended.output
+    assert ended.copies == {"primary": True}
+    assert stored(bucket, s3_server) == before
 
 
 def test_a_dump_stays_staged_when_its_upload_fails(staged: Staged) -> None:

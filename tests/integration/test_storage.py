@@ -71,6 +71,29 @@ def test_what_is_put_is_what_is_got(store: Storage, size: int) -> None:
 
 
 @pytest.mark.parametrize("size", [0, 1000, 40_000_000])
+def test_an_object_that_may_not_appear_is_not_stored(
+    store: Storage, target: Target, s3_server: S3Server, size: int
+) -> None:
+    store.put("a/b", [b"before"])
+    sent: list[int] = []
+
+    def forbid() -> None:
+        raise ZeroDivisionError
+
+    def counted() -> Iterator[bytes]:
+        for piece in pieces(size):
+            yield piece
+            sent.append(len(piece))
+
+    with pytest.raises(ZeroDivisionError):
+        store.put("a/b", counted(), forbid)
+
+    assert sum(sent) == size
+    assert b"".join(store.get("a/b")) == b"before"
+    assert list(store.keys("")) == ["a/b"]
+
+
+@pytest.mark.parametrize("size", [0, 1000, 40_000_000])
 def test_an_object_whose_source_fails_is_not_stored_and_the_failure_passes_through(
     store: Storage, target: Target, s3_server: S3Server, size: int
 ) -> None:

@@ -77,7 +77,7 @@ class BackupStorage(Model):
     ] = Field(description="StorageLocations that receive the backup.")
     min_copies: Annotated[int, Field(ge=1, le=MAX_LOCATIONS)] = Field(
         default=1,
-        description="Copies that a run needs to be Completed; the others are made in the background.",
+        description="Verified copies that a run needs to be Completed; the others are made in the background.",
     )
 
 

@@ -109,8 +109,7 @@ class _Backup:
             "checksum": manifest.checksum,
         }
         self._run.say("success", "Backup completed", "run_completed", key=self._manifest_key, **figures)
-        failed = [f"No copy in {copy.location!r}: {copy.failure.what}" for copy in self._targets if copy.failure]
-        self._run.warnings.extend(failed)
+        self._run.warnings += [f"No copy in {it.location!r}: {it.failure.what}" for it in self._targets if it.failure]
         return Report(
             completed=True,
             warnings=self._run.warnings,
@@ -125,11 +124,11 @@ class _Backup:
         )
 
     def retain(self, report: Report) -> Report:
-        """Apply the job's retention, now that there is one more backup; whatever ends that, the backup is told."""
+        """Apply the job's retention; whatever ends that, the backup is told. A store that hangs refuses at once."""
         if self._plan.retention is not None:
             leave(report)
             self._run.left = report
-        ready = {copy.location: copy.storage for copy in self._targets if copy.published}
+        ready = {copy.location: copy.storage for copy in self._targets if copy.published or copy.watch.lost()}
         return after_backup(report, self._plan, self._run, ready)
 
     @property
@@ -137,12 +136,12 @@ class _Backup:
         return f"{self._folder}/{manifests.FILE_NAME}"
 
     def _left_by_failed_runs(self) -> Kept | None:
-        """What earlier tries of this execution staged, and what the runs left that are tried again."""
+        """What earlier tries of this execution staged or stored, and what the runs left that are tried again."""
         plan = self._plan
-        members = [*self._staged.members] if self._staged else []
-        if plan.retry_folders:
-            members += self._targets
-        found = kept.find(Copies(self._run, members), [plan.folder, *plan.retry_folders], plan) if members else None
+        if not self._staged and not plan.retry_folders:
+            return None  # the copies are looked at before anything is dumped
+        copies = Copies(self._run, [*(self._staged.members if self._staged else []), *self._targets])
+        found = kept.find(copies, [plan.folder, *plan.retry_folders], plan)
         if found:
             self._use(found)
         elif plan.retry_folders:
@@ -221,6 +220,7 @@ class _Backup:
         except DataGuardianError as error:
             if error is copies.missed:
                 copies.keep(manifest)
+                self._run.reopen()
             raise
 
     def _signed(self, copies: Copies, manifest: Manifest) -> Manifest:

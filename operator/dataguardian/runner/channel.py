@@ -59,7 +59,7 @@ class Channel:
             self._change.notify_all()
 
     def close(self) -> None:
-        """The store takes no more."""
+        """The store takes no more, or gets no more."""
         with self._change:
             self._closed = True
             self._chunks.clear()
@@ -69,9 +69,9 @@ class Channel:
         """What was sent, to its end. Raises Stopped when the object must not be stored."""
         while True:
             with self._change:
-                while not self._chunks and not self._ended:
+                while not (self._chunks or self._ended or self._closed):
                     self._wait(check)
-                if self._ended and not self._whole:
+                if self._closed or (self._ended and not self._whole):
                     raise Stopped
                 if not self._chunks:
                     return

@@ -1,6 +1,6 @@
 """The copies of one backup while they are written: to all their stores at once, and without those that fail.
 
-With one store there is no thread and no copy of a chunk; each further one has a thread and a few chunks that wait.
+Each store has a thread, so that one that hangs can be given up; with several, a few chunks wait for each.
 """
 
 from __future__ import annotations
@@ -23,8 +23,9 @@ from .stored import Verification
 class Copies:
     """The copies that a run makes of one backup, in the same folder of each location; ``need`` of them must succeed.
 
-    A copy that fails is dropped and loses what this run wrote of it; the others go on. Once fewer than ``need`` are
-    left, every method raises the failure of the first one, which is then ``missed``.
+    A copy that fails is dropped and loses what this run wrote of it; the others go on. One whose store hangs is left to
+    itself. Once fewer than ``need`` are left, and none of them is a backup yet, every method raises the failure of the
+    first one, which is then ``missed``.
     """
 
     def __init__(self, run: Run, members: Sequence[Copy], need: int = 1) -> None:
@@ -44,8 +45,8 @@ class Copies:
         return [copy for copy in self.good if not copy.whole]
 
     def require(self) -> None:
-        """Raise the first failure when too few copies are left."""
-        if len(self.good) < self._need:
+        """Raise the first failure when too few copies are left; one that is a backup already is enough."""
+        if len(self.good) < self._need and not any(copy.whole and copy.published for copy in self.good):
             self.missed = next(copy.failure for copy in self.members if copy.failure)
             raise self.missed
 
@@ -96,7 +97,7 @@ class Copies:
                 finally:
                     channels[copy].close()
 
-            self._each(missing, take, lambda: self._feed(source, list(channels.values())))
+            self._each(missing, take, lambda: self._feed(source, channels))
         if source.failure is not None:
             raise source.failure
         self.require()
@@ -119,12 +120,16 @@ class Copies:
         self.require()
 
     def publish(self, manifest: Manifest, content: bytes) -> None:
-        """Store the manifest in each whole copy, which makes it a backup; from then on it stays."""
+        """Store the manifest in each whole copy, which makes it a backup; from then on it stays.
+
+        With one that is stored the backup is complete: from then on it is counted on, whatever the others become.
+        """
 
         def publish(copy: Copy) -> None:
-            if not (copy.published and copy.left == manifest):
-                copy.put(f"{self._folder}/{manifests.FILE_NAME}", iter([content]))
-            copy.published = True
+            if copy.published and copy.left == manifest:
+                copy.settle()
+            else:
+                copy.publish(self._folder, content)
             if copy.pending:
                 with suppress(DataGuardianError):  # beside a manifest it says nothing
                     copy.storage.delete(f"{self._folder}/{manifests.PENDING_FILE_NAME}")
@@ -132,30 +137,21 @@ class Copies:
 
         self._each(self.good, publish)
         self.require()
-        self._settle()
 
     def keep(self, manifest: Manifest) -> None:
-        """Leave the whole copies for a retry, as what they are: whole, and no backup."""
+        """Leave the whole copies for a retry, as what they are: whole, and no backup. None was published before."""
 
         def keep(copy: Copy) -> None:
             if not copy.pending:
                 copy.put(f"{self._folder}/{manifests.PENDING_FILE_NAME}", iter([manifests.encode(manifest)]))
                 copy.pending = True
-            if copy.published:
-                copy.storage.delete(f"{self._folder}/{manifests.FILE_NAME}")
-                copy.published = False
+            copy.settle()
 
-        self._each([copy for copy in self.good if copy.whole], keep)
-        self._settle()
+        self._each([copy for copy in self.members if copy.whole and not copy.watch.lost()], keep)
 
     def discard(self) -> None:
         """Delete what this run wrote, but for what was published or kept."""
         self._each(self.good, lambda copy: copy.discard(self._run))
-
-    def _settle(self) -> None:
-        for copy in self.good:
-            if copy.published or copy.pending:
-                copy.settle()
 
     def _prove_left(self, copy: Copy, manifest: Manifest, verification: Verification) -> None:
         try:
@@ -169,49 +165,61 @@ class Copies:
         self._run.check()
         self.require()
 
-    def _feed(self, source: Source, channels: Sequence[Channel]) -> None:
-        """Send every chunk to every store; the slowest sets the pace."""
+    def _give_up(self) -> None:
+        """Drop the copies whose stores hang."""
+        for copy in self.members:
+            if lost := copy.watch.lost():
+                self._fail(copy, lost)
+
+    def _feed(self, source: Source, channels: Mapping[Copy, Channel]) -> None:
+        """Send every chunk to every store; the slowest sets the pace, unless it hangs."""
         whole = False
+
+        def check() -> None:
+            self._give_up()
+            for copy, channel in channels.items():
+                if copy.failure is not None:
+                    channel.close()
+            self._check()
+
         try:
             for chunk in source:
-                self._check()
-                for channel in channels:
-                    channel.send(chunk, self._check)
+                check()
+                for channel in channels.values():
+                    channel.send(chunk, check)
             whole = True
         except Stopped:
             pass  # ``source.failure`` tells why
         finally:
-            for channel in channels:
+            for channel in channels.values():
                 channel.end(whole=whole)
 
     def _each(
         self, copies: Sequence[Copy], act: Callable[[Copy], None], meanwhile: Callable[[], None] | None = None
     ) -> None:
-        """Do it for each copy, at the same time when there are several, and drop those that fail."""
+        """Do it for each copy, at the same time when there are several, and drop those that fail or hang."""
         bugs: list[BaseException] = []
-        if len(copies) == 1 and meanwhile is None:
-            self._try(copies[0], act, bugs)
-        elif copies:
-            threads = {copy: Thread(target=self._try, args=(copy, act, bugs), daemon=True) for copy in copies}
-            for thread in threads.values():
-                thread.start()
-            try:
-                if meanwhile is not None:
-                    meanwhile()
-            finally:
-                self._join(threads)
+        threads = {copy: Thread(target=self._try, args=(copy, act, bugs), daemon=True) for copy in copies}
+        for thread in threads.values():
+            thread.start()
+        try:
+            if meanwhile is not None:
+                meanwhile()
+        finally:
+            self._join(threads)
         if bugs:
             raise bugs[0]
         self._run.check()
 
     def _join(self, threads: Mapping[Copy, Thread]) -> None:
-        """Wait for all. Once the run is asked to end, a store that hangs does not keep the others from cleaning up."""
-        while busy := {copy: thread for copy, thread in threads.items() if thread.is_alive()}:
+        """Wait for all whose stores do not hang. Once the run is asked to end, the others clean up meanwhile."""
+        while busy := {copy: thread for copy, thread in threads.items() if thread.is_alive() and not copy.watch.lost()}:
             next(iter(busy.values())).join(LOOK_SECONDS)
             if self._run.cancelled:
                 for copy in self.good:
                     if copy not in busy:
                         copy.discard(self._run)
+        self._give_up()
 
     def _try(self, copy: Copy, act: Callable[[Copy], None], bugs: list[BaseException]) -> None:
         try:
@@ -219,12 +227,16 @@ class Copies:
         except (Stopped, Cancelled):
             copy.discard(self._run)
         except DataGuardianError as error:
-            copy.failure = error
-            if len(self.members) > 1:
-                self._run.say(
-                    "warn", f"The copy in {copy.location!r} failed: {error.what}", "copy_failed", code=error.code
-                )
+            self._fail(copy, error)
             copy.discard(self._run)
         except BaseException as bug:  # it is raised where the run is done
             bugs.append(bug)
             copy.discard(self._run)
+
+    def _fail(self, copy: Copy, error: DataGuardianError) -> None:
+        """Drop a copy; its first failure is the one that is told."""
+        if copy.failure is None:
+            copy.failure = error
+            if len(self.members) > 1:
+                message = f"The copy in {copy.location!r} failed: {error.what}"
+                self._run.say("warn", message, "copy_failed", code=error.code)

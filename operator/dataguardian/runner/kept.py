@@ -24,13 +24,14 @@ class Kept:
 def find(copies: Copies, folders: Sequence[str], plan: BackupPlan) -> Kept | None:
     """The first whole dump in these folders, in the order of the copies; what is not whole is said and passed by.
 
-    A folder with the manifest of another execution is never written to. Raises SpecInvalid when that one is a backup.
+    A backup that this execution has stored goes first. A folder with the manifest of another execution is never written
+    to, unless it is the failed run that is tried again. Raises SpecInvalid when that one is a backup.
     """
     for folder in folders:
         copies.look(folder)
         if _is_taken(copies, folder, plan):
             continue
-        for copy in copies.good:
+        for copy in sorted(copies.good, key=lambda copy: not completed_before(copy, plan)):
             if copy.left is not None and _wanted(copy.left, folder, plan):
                 hold(copies, copy.left, plan)
                 if copy.whole:
@@ -49,7 +50,12 @@ def completed_before(copy: Copy, plan: BackupPlan) -> bool:
 
 
 def _is_taken(copies: Copies, folder: str, plan: BackupPlan) -> bool:
-    others = [copy for copy in copies.good if f"{folder}/{FILE_NAME}" in copy.keys and not completed_before(copy, plan)]
+    others = [
+        copy
+        for copy in copies.good
+        if f"{folder}/{FILE_NAME}" in copy.keys
+        if not completed_before(copy, plan) and not _completed_unnoticed(copy, folder, plan)
+    ]
     for copy in others:
         if copy.left is None:
             continue
@@ -60,6 +66,11 @@ def _is_taken(copies: Copies, folder: str, plan: BackupPlan) -> bool:
                 remedy="Restore that backup, or run the job again.",
             )
     return bool(others) and folder != plan.folder
+
+
+def _completed_unnoticed(copy: Copy, folder: str, plan: BackupPlan) -> bool:
+    """Whether the run that failed, and is tried again, has stored its manifest here all the same."""
+    return folder != plan.folder and copy.left is not None and not copy.left.retried_execution_id
 
 
 def _wanted(manifest: Manifest, folder: str, plan: BackupPlan) -> bool:

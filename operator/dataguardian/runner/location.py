@@ -10,10 +10,11 @@ from ..domain import report as reports
 from ..domain.manifest import Manifest
 from ..domain.plan import Target
 from ..domain.report import StoredCopy
-from ..errors import BackupCorrupt, DataGuardianError, SpecInvalid
+from ..errors import BackupCorrupt, DataGuardianError, SpecInvalid, StorageFull, StorageUnavailable
 from ..storage import Storage, opened
 from . import stored
 from .run import Run
+from .watched import Watch, Watched
 
 KEPT = "The dump is whole and waits for a retry."
 
@@ -23,6 +24,7 @@ class Copy:
 
     def __init__(self, target: Target) -> None:
         self.target, self.location = target, target.location
+        self.watch = Watch(target.location)
         self.failure: DataGuardianError | None = None  # why it is none
         self.left: Manifest | None = None  # of the whole dump that an earlier run left in the folder
         self.published = False  # its manifest is stored: it is a backup
@@ -34,8 +36,8 @@ class Copy:
 
     @cached_property
     def storage(self) -> Storage:
-        """Its store. Raises NotFound when a file with its credentials is missing."""
-        return opened(self.target)
+        """Its store, watched. Raises NotFound when a file with its credentials is missing."""
+        return Watched(opened(self.target), self.watch)
 
     def look(self, folder: str, run: Run) -> None:
         """See what earlier runs left in the folder; a second look at the same one is nothing."""
@@ -59,14 +61,35 @@ class Copy:
         self._written.append(key)
         self.storage.put(key, chunks)
 
+    def publish(self, folder: str, content: bytes) -> None:
+        """Store the manifest, which makes it a backup: from then on others count on it, and it is never taken back.
+
+        When the store does not say what became of the manifest, the dump stays as well.
+        """
+        try:
+            self.storage.put(f"{folder}/{manifests.FILE_NAME}", iter([content]))
+        except StorageFull:
+            raise
+        except StorageUnavailable:
+            self.settle()
+            raise
+        self.published = True
+        self.settle()
+
     def settle(self) -> None:
         """What is written stays, whatever comes."""
         self._written.clear()
 
     def discard(self, run: Run) -> None:
-        """Delete what this run wrote, the latest first; the error under way stays the one that is told."""
+        """Delete what this run wrote, the latest first; the error under way stays the one that is told.
+
+        A store that was given up is left as it is.
+        """
+        if self.watch.lost():
+            return
         try:
             while self._written:
+                self.whole = False
                 self.storage.delete(self._written[-1])
                 self._written.pop()
         except DataGuardianError as error:

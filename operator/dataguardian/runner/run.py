@@ -84,6 +84,10 @@ class Run:
             self.check()
             self._settled = True
 
+    def reopen(self) -> None:
+        """What the run had settled for has not happened: it can be asked to end again."""
+        self._settled = False
+
     def settled_elsewhere(self) -> None:
         """What the run was for has happened, such as a commit: a request to end it came too late."""
         self._settled = True

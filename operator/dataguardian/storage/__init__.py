@@ -15,10 +15,11 @@ class Storage(Protocol):
     Every method may raise StorageUnavailable, PermissionRefused, or NotFound when the bucket or volume is missing.
     """
 
-    def put(self, key: str, chunks: Iterable[bytes]) -> int:
+    def put(self, key: str, chunks: Iterable[bytes], may_appear: Callable[[], None] | None = None) -> int:
         """Store one object whole or not at all; return its size in bytes.
 
-        An error of ``chunks`` passes through unchanged, and neither the object nor a part of it stays;
+        ``may_appear`` is called when all is sent, as late as the store allows before the object appears. An error of
+        it or of ``chunks`` passes through unchanged, and neither the object nor a part of it stays;
         what a store that does not answer keeps, ``discard_partial`` removes later.
         """
 

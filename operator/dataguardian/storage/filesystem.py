@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 
@@ -13,6 +13,9 @@ from ..domain.plan import FilesystemTarget
 from ..errors import DataGuardianError, NotFound, PermissionRefused, SpecInvalid, StorageFull, StorageUnavailable
 
 CHUNK_BYTES = 1024 * 1024
+# Bytes that wait in memory for the disk, at most: so the last flush of a large file is no longer than that of others,
+# and a slow volume is not taken for one that hangs.
+FLUSH_BYTES = 256 * 1024 * 1024
 PARTIAL = ".partial"  # the suffix of a file that is being written
 
 
@@ -24,7 +27,7 @@ class Filesystem:
         self._root = Path(target.root)
         self._base = self._below(self._root, target.prefix)
 
-    def put(self, key: str, chunks: Iterable[bytes]) -> int:
+    def put(self, key: str, chunks: Iterable[bytes], may_appear: Callable[[], None] | None = None) -> int:
         path = self._below(self._base, key)
         partial = path.with_name(f".{path.name}{PARTIAL}")
         self._mounted()
@@ -32,6 +35,8 @@ class Filesystem:
             path.parent.mkdir(parents=True, exist_ok=True)
         try:
             size = self._written(partial, chunks)
+            if may_appear is not None:
+                may_appear()
             with self._errors():
                 partial.replace(path)
                 _sync_folder(path.parent)
@@ -100,12 +105,17 @@ class Filesystem:
     def _written(self, partial: Path, chunks: Iterable[bytes]) -> int:
         with self._errors():
             descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o640)
+        waiting = 0
         try:
             for chunk in chunks:
                 rest = memoryview(chunk)
-                while rest:
-                    with self._errors():
+                waiting += len(chunk)
+                with self._errors():
+                    while rest:
                         rest = rest[os.write(descriptor, rest) :]
+                    if waiting >= FLUSH_BYTES:
+                        os.fdatasync(descriptor)
+                        waiting = 0
             with self._errors():
                 os.fsync(descriptor)
                 return os.fstat(descriptor).st_size

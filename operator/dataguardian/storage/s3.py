@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, NoReturn
@@ -62,12 +62,14 @@ class S3:
             retry_config=_RETRY,
         )
 
-    def put(self, key: str, chunks: Iterable[bytes]) -> int:
+    def put(self, key: str, chunks: Iterable[bytes], may_appear: Callable[[], None] | None = None) -> int:
         path = self._prefix + key
         rest = iter(chunks)
         head = _head(rest)
         size = sum(map(len, head))
         if size < PART_BYTES:  # all of it
+            if may_appear is not None:
+                may_appear()
             with self._errors(key):
                 obstore.put(self._store, path, b"".join(head), use_multipart=False)
             return size
@@ -79,6 +81,8 @@ class S3:
             for chunk in rest:
                 size += len(chunk)
                 yield chunk
+            if may_appear is not None:
+                may_appear()
 
         try:
             with self._errors(key):

@@ -42,7 +42,6 @@ class Search:
 
     since: datetime
     asked: Sequence[str] = ()  # locations
-    needed: int = 1  # copies, for the backup to be one
     answer: Sequence[ManifestFound] | None = None  # its copies, once the store could be asked
     obstacle: str = "No answer came in time."  # why it could not
 

@@ -38,7 +38,10 @@ async def settle_all(context: Context) -> None:
 
 
 async def verdict(context: Context, execution: BackupExecution, lost: Report) -> Report | None:
-    """How a backup ended whose runner was lost; None while the store is being asked. ``lost`` when it has nothing."""
+    """How a backup ended whose runner was lost; None while the store is being asked. ``lost`` when it has nothing.
+
+    One manifest is enough: none is stored before ``minCopies`` copies were verified.
+    """
     uid = execution.metadata.uid
     search = context.searches.setdefault(uid, Search(since=now()))
     if search.answer is None and now() - search.since < DEADLINE:
@@ -53,7 +56,7 @@ async def verdict(context: Context, execution: BackupExecution, lost: Report) ->
         if failure and kind not in (RunnerLost, NodeLost):
             remedy = f"{remedy} {failure.remedy}"
         return reports.failed(kind(what.strip(), remedy=remedy), failure.step if failure else "connect")
-    return _report(search.answer, search.asked) if len(search.answer) >= search.needed else lost
+    return _report(search.answer, search.asked) if search.answer else lost
 
 
 def _report(found: Sequence[ManifestFound], asked: Sequence[str]) -> Report:
@@ -74,7 +77,7 @@ async def _ask(context: Context, execution: BackupExecution, search: Search) -> 
     names = [location.name for location in job.spec.storage.locations]
     found = [await context.catalog.find(storage_location.KIND, namespace, name) for name in names]
     usable = [location for location in found if location and is_usable(location)]
-    search.asked, search.needed = names, job.spec.storage.min_copies
+    search.asked = names
     if not usable:
         search.obstacle = "No StorageLocation of its BackupJob is available."
     elif context.pauses.is_over(("find", execution.metadata.uid), now()):
@@ -107,7 +110,7 @@ async def _ended(context: Context, end: Ended) -> None:
     ]
     unasked = sorted(set(search.asked) - set(end.notes[ASKED].split(",")))
     failure = end.report.failure
-    if len(found) >= search.needed or (failure is None and end.told is not None and not unasked):
+    if found or (failure is None and end.told is not None and not unasked):
         search.answer = found
         return
     context.pauses.begin(("find", end.uid), first=RETRY, longest=RETRY, now=now())

@@ -63,6 +63,16 @@ def test_a_store_that_has_failed_holds_up_nobody() -> None:
         channel.send(b"x", refuses)
 
 
+def test_a_store_that_was_given_up_gets_no_end_though_the_object_is_whole_for_the_others() -> None:
+    channel = Channel()
+    channel.send(b"x", goes_on)
+    channel.close()
+    channel.end(whole=True)
+
+    with pytest.raises(Stopped):
+        list(channel.chunks(goes_on))
+
+
 def test_an_object_whose_source_failed_is_not_stored_though_its_last_chunks_wait() -> None:
     channel = Channel()
     channel.send(b"x", goes_on)

@@ -64,6 +64,15 @@ def test_a_run_that_was_asked_to_end_does_not_settle(run: Run) -> None:
         run.settle()
 
 
+def test_a_run_whose_result_did_not_happen_can_be_asked_to_end_again(run: Run) -> None:
+    run.settle()
+    run.cancel()
+
+    run.reopen()
+
+    assert run.cancelled
+
+
 def test_a_program_that_talks_much_is_not_held_up_and_its_last_words_are_kept(run: Run) -> None:
     noisy = Command(("/bin/sh", "-c", "yes x | head -c 2000000 >&2; echo last >&2; exit 3"), {"PATH": "/usr/bin:/bin"})
     tool = run.start(noisy, stdout=subprocess.DEVNULL)
