@@ -38,6 +38,12 @@ class Storage(Protocol):
     def delete(self, key: str) -> None:
         """Remove an object; a missing one is no error."""
 
+    def partial(self, prefix: str) -> set[str]:
+        """The keys of what ``put`` calls have sent in part into the folder ``prefix``: interrupted ones, and others.
+
+        Best effort: empty when a bucket does not tell.
+        """
+
     def discard_partial(self, prefix: str) -> int:
         """Remove what interrupted ``put`` calls left in the folder ``prefix``; return how many there were."""
 

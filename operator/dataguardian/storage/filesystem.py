@@ -77,11 +77,18 @@ class Filesystem:
         with suppress(OSError):
             path.parent.rmdir()
 
+    def partial(self, prefix: str) -> set[str]:
+        found = (path for path, _ in self._files(prefix) if path.name.endswith(PARTIAL))
+        names = (path.with_name(path.name.removesuffix(PARTIAL).removeprefix(".")) for path in found)
+        return {path.relative_to(self._base).as_posix() for path in names}
+
     def discard_partial(self, prefix: str) -> int:
         partial = [path for path, _ in self._files(prefix) if path.name.endswith(PARTIAL)]
         for path in partial:
             with self._errors():
                 path.unlink(missing_ok=True)
+            with suppress(OSError):
+                path.parent.rmdir()
         return len(partial)
 
     def _files(self, prefix: str) -> Iterator[tuple[Path, int]]:

@@ -20,6 +20,8 @@ from ..secret_file import reader
 if TYPE_CHECKING:
     from obstore.store import ClientConfig, RetryConfig
 
+    from .s3_uploads import Bucket
+
 PART_BYTES = 8 * 1024 * 1024
 PARTS_AT_ONCE = 2  # with the part being filled: 24 MiB, however slow the store is
 CHUNK_BYTES = 1024 * 1024
@@ -118,14 +120,24 @@ class S3:
                 if not _NO_OBJECT.search(str(error)):
                     raise
 
+    def partial(self, prefix: str) -> set[str]:
+        from .s3_uploads import open_uploads
+
+        return {key.removeprefix(self._prefix) for key in open_uploads(self._bucket(), f"{self._prefix}{prefix}/")}
+
     def discard_partial(self, prefix: str) -> int:
         return self._abort(f"{self._prefix}{prefix}/")
 
     def _abort(self, path: str) -> int:
-        from .s3_uploads import Bucket, abort_uploads  # an HTTP client of 25 ms, seldom needed
+        from .s3_uploads import abort_uploads
+
+        return abort_uploads(self._bucket(), path)
+
+    def _bucket(self) -> Bucket:
+        from .s3_uploads import Bucket  # an HTTP client of 25 ms, seldom needed
 
         target = self._target
-        bucket = Bucket(
+        return Bucket(
             name=target.bucket,
             endpoint=target.endpoint or f"https://s3.{target.region}.amazonaws.com",
             region=target.region,
@@ -133,7 +145,6 @@ class S3:
             secret_access_key=self._keys[1],
             ca_file=target.ca_file,
         )
-        return abort_uploads(bucket, path)
 
     @contextmanager
     def _errors(self, key: str | None = None) -> Generator[None]:

@@ -58,6 +58,14 @@ def abort_uploads(bucket: Bucket, prefix: str) -> int:
     return len(aborted)
 
 
+def open_uploads(bucket: Bucket, prefix: str) -> list[str]:
+    """The keys of the open uploads with this prefix; none when the server does not answer or refuses."""
+    try:
+        return [key for key, _ in _open_uploads(bucket, prefix)]
+    except (OSError, http.client.HTTPException, ElementTree.ParseError):
+        return []
+
+
 def _open_uploads(bucket: Bucket, prefix: str) -> list[tuple[str, str]]:
     body = _request(bucket, "GET", "", {"uploads": "", "prefix": prefix})
     found = ElementTree.fromstring(body).iterfind("{*}Upload")  # noqa: S314 - expat of Python 3.11 has limits
