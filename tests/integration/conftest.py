@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
+import msgspec
 import pytest
 
 from dataguardian import settings
@@ -23,6 +24,7 @@ from .kubelet import Kubelet, running_kubelet
 from .recording import LOG, Place
 from .runs import Pod
 from .services import PostgresServer, RedisServer, S3Server, Service
+from .shelves import Shelf
 from .shop import big
 from .valve import Valve
 from .workers import Counting
@@ -197,3 +199,15 @@ async def place(
     migrate(found, deadline_s=10)
     async with History(found) as opened:
         yield Place(kube, queue, opened, fragile_postgres, found.database, namespace)
+
+
+@pytest.fixture
+def primary(pod: Pod, s3_server: S3Server) -> Shelf:
+    """A bucket, from outside."""
+    return Shelf(pod.s3(s3_server, s3_server.bucket()), s3_server)
+
+
+@pytest.fixture
+def offsite(pod: Pod) -> Shelf:
+    """A volume, from outside."""
+    return Shelf(msgspec.structs.replace(pod.volume(), location="offsite"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -13,6 +14,7 @@ import msgspec
 from dataguardian.domain import manifest as manifests
 from dataguardian.domain.manifest import Fingerprint, Manifest, Segment
 from dataguardian.domain.plan import CleanupPlan, FilesystemTarget, RetentionPolicy, S3Target
+from dataguardian.domain.report import Report
 
 from .runs import Ended
 from .services import S3Server
@@ -37,6 +39,14 @@ class Shelf:
         else:
             self._path(key).parent.mkdir(parents=True, exist_ok=True)
             self._path(key).write_bytes(content)
+
+    def begin(self, key: str) -> None:
+        """Send an object in part, as a runner does that is killed."""
+        if self.server:
+            self.server.admin.request("POST", f"/{self._bucket}/prod/{key}", {"uploads": ""})
+        else:
+            folder, _, name = key.rpartition("/")
+            self.put(f"{folder}/.{name}.partial", CONTENT)
 
     def get(self, key: str) -> bytes:
         """An object's bytes."""
@@ -124,3 +134,22 @@ def told(ended: Ended, action: str) -> list[tuple[str, str]]:
     return sorted(
         (line["execution_name"], line.get("location", "")) for line in ended.lines if line["action"] == action
     )
+
+
+def store(shelves: Iterable[Shelf], *ages: int) -> None:
+    """Backups that are so many days old, in each of these locations."""
+    for shelf in shelves:
+        for age in ages:
+            shelf.store(manifest(age))
+
+
+def ages(shelf: Shelf) -> list[int]:
+    """How old the backups of a location are, in days."""
+    return sorted(int(key.split("/")[2][17:25]) for key in shelf.stored if key.startswith(JOB) and "manifest" in key)
+
+
+def cleaned(ended: Ended) -> Report:
+    """The report of a cleanup that completed."""
+    assert ended.status == 0, ended.output
+    assert ended.report is not None
+    return ended.report

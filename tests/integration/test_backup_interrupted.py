@@ -8,9 +8,8 @@ import time
 from pathlib import Path
 
 import psycopg
-import pytest
 
-from dataguardian.domain.plan import RetentionPolicy, S3Target
+from dataguardian.domain.plan import S3Target
 
 from .runs import Pod, Running, assert_nothing_stored
 from .services import PostgresServer, S3Server, wait_until
@@ -161,26 +160,3 @@ def test_secrets_are_in_no_argument_environment_or_line(
     assert ended.status == 0, ended.output
     assert "pg_dump" in seen
     assert [secret for secret in secrets if secret in seen or secret in ended.text] == []
-
-
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 0), (signal.SIGKILL, -signal.SIGKILL)])
-def test_a_backup_that_is_stored_is_told_when_its_retention_hangs_and_is_ended(
-    pod: Pod, s3_server: S3Server, bucket: S3Target, postgres_server: PostgresServer, number: int, status: int
-) -> None:
-    with Valve(s3_server.host, s3_server.port) as way:
-        way.hold_after(0)
-        hung = pod.s3(s3_server, bucket.bucket, location="hung", endpoint=f"http://{way.host}:{way.port}")
-        retention = RetentionPolicy(max_backups=1)
-        plan = pod.backup_plan(shop(postgres_server), bucket, retention=retention, kept_locations=[hung])
-        running = pod.start(plan)
-        running.until(lambda: way.holds, "retention waits for the store")
-        started = time.monotonic()
-        running.signal(number)
-
-        ended = running.ended()
-
-    assert time.monotonic() - started < 10
-    assert ended.status == status, ended.output
-    assert ended.report is not None
-    assert ended.report.completed
-    assert ended.copies == {"primary": True}

@@ -8,7 +8,7 @@ import pytest
 
 from dataguardian.domain import told
 from dataguardian.domain.manifest import Segment
-from dataguardian.domain.plan import FilesystemTarget, IndexPlan, RetentionPolicy
+from dataguardian.domain.plan import FilesystemTarget, IndexPlan
 from dataguardian.domain.told import ManifestFound
 
 from .runs import FOLDER, Ended, Pod
@@ -49,6 +49,8 @@ def test_every_backup_of_a_namespace_is_told_and_no_other(pod: Pod, shelf: Shelf
     ended = indexed(pod, shelf)
 
     assert set(found(ended)) == {f"nightly-{age}-days-old" for age in [*range(30), 40]}
+    assert ended.report is not None
+    assert (ended.report.unfinished, ended.report.unfinished_bytes) == (1, len(CONTENT))
     assert found(ended)[one.execution_name] == ManifestFound(
         location="primary",
         key=f"{folder_of(one)}/manifest.json",
@@ -139,10 +141,12 @@ def test_a_location_that_is_not_served_fails_the_index_as_its_error_says(pod: Po
 
 
 def test_a_backup_of_ours_is_found_whole(pod: Pod, shelf: Shelf, postgres_server: PostgresServer) -> None:
-    plan = pod.backup_plan(shop(postgres_server), shelf.target, retention=RetentionPolicy())
-    assert pod.run(plan).status == 0
+    backup = pod.run(pod.backup_plan(shop(postgres_server), shelf.target))
+    assert backup.status == 0
 
     (line,) = found(indexed(pod, shelf)).values()
 
     assert line.whole
     assert line.key == f"{FOLDER}/manifest.json"
+    assert backup.report is not None
+    assert backup.report.dump_time == line.started_at

@@ -50,12 +50,19 @@ async def test_a_location_is_listed_once_it_is_available_and_its_own_namespace_o
     (job,) = await listings(context, namespace)
     found = [stored.found(namespace, name=f"nightly-{number}") for number in range(2)]
 
-    await listed(context, node, job, Report(completed=True, backups=2, stored_bytes=2048), *found)
+    await listed(
+        context,
+        node,
+        job,
+        Report(completed=True, backups=2, stored_bytes=2048, unfinished=1, unfinished_bytes=512),
+        *found,
+    )
 
     assert json.loads(planned(job))["folder"] == namespace
     assert set(await stored.entries(kube, namespace)) == {"nightly-0", "nightly-1"}
     status = (await read(context, location)).status
     assert (status.backups, status.stored_bytes) == (2, 2048)
+    assert (status.unfinished, status.unfinished_bytes) == (1, 512)
     assert status.last_indexed_time is not None
     assert await listings(context, namespace) == []
 

@@ -310,15 +310,25 @@ def staged(pod: Pod, own_s3: S3Server, postgres_server: PostgresServer) -> Stage
     return Staged(plan, staging, ended, before)
 
 
-def test_a_dump_goes_through_the_staging_volume_and_nothing_stays_there(
+def test_a_dump_goes_through_the_staging_volume_and_nothing_stays_there_that_no_other_run_needs(
     pod: Pod, s3_server: S3Server, bucket: S3Target, postgres_server: PostgresServer
 ) -> None:
     staging, volume = pod.volume("staging"), pod.volume("second")
     earlier = Path(staging.root) / staging.prefix / Path(FOLDER).parent / "20261123T020000Z-00000000"
     earlier.mkdir(parents=True)
     (earlier / ".data.dump.zst.partial").write_bytes(b"half")
+    needed = earlier.with_name("20261123T020000Z-00000001")
+    needed.mkdir()
+    (needed / "data.dump.zst").write_bytes(b"of a run that goes on")
+    targets, in_use = [bucket, volume], [needed.name]
     plan = pod.backup_plan(
-        shop(postgres_server), bucket, targets=[bucket, volume], min_copies=2, staging=staging, segment_bytes=100_000
+        shop(postgres_server),
+        bucket,
+        targets=targets,
+        min_copies=2,
+        staging=staging,
+        in_use=in_use,
+        segment_bytes=100_000,
     )
 
     ended = pod.run(plan)
@@ -326,7 +336,7 @@ def test_a_dump_goes_through_the_staging_volume_and_nothing_stays_there(
     assert ended.status == 0, ended.output
     assert (ended.copies, ended.copied_from) == ({"primary": True, "second": True}, None)
     assert stored(volume, s3_server) == stored(bucket, s3_server)
-    assert files_in(staging) == []
+    assert files_in(staging) == [f"{Path(FOLDER).parent}/{needed.name}/data.dump.zst"]
     assert pod.run(pod.restore_plan(postgres_server.database(), volume)).status == 0
 
 

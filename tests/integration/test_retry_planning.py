@@ -116,3 +116,21 @@ async def test_a_run_waits_while_read_only_locations_leave_too_few(kube: Kuberne
         await prepare_backup(Catalog(kube), await execution(kube, shop, "first", job="frozen"))
 
     assert wait.value.obstacle.reason == "StorageLocationReadOnly"
+
+
+async def test_a_run_that_stages_its_dump_knows_what_other_runs_have_staged_and_need(
+    kube: Kubernetes, shop: str
+) -> None:
+    patch = {"spec": {"staging": {"claimName": "spool"}}}
+    await kube.patch(objects_path(backup.BACKUP_JOB, shop, "nightly"), patch)
+    failed = await execution(kube, shop, "failed", phase="Failed")
+    again, beside = await retry(kube, shop, "failed"), await execution(kube, shop, "beside", phase="Running")
+    other, new = await execution(kube, shop, "other", job="frozen"), await execution(kube, shop, "new")
+    catalog = Catalog(kube)
+    for run in (failed, again, beside, other, new):
+        catalog.put(BACKUP_EXECUTION, run)
+
+    plan = (await prepare_backup(catalog, new)).run.plan
+
+    assert isinstance(plan, BackupPlan)
+    assert {name[-9:] for name in plan.in_use} == {folder(run) for run in (failed, again, beside)}

@@ -60,6 +60,7 @@ def entry(
         job="nightly",
         phase=phase,
         ended=NOW - age,
+        dumped=NOW - age,
         copies=tuple(KnownCopy(location, key_of(number), state) for location, state in states.items()),  # type: ignore[arg-type]
         kept_by=kept_by,
         seen=NOW,

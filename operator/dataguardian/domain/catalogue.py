@@ -36,6 +36,7 @@ class Entry:
     job: str
     phase: str
     ended: datetime
+    dumped: datetime  # when its dump began: what retention goes by
     copies: tuple[KnownCopy, ...]
     kept_by: tuple[str, ...]
     seen: datetime = field(compare=False)  # when the copies were first seen to be as they are
@@ -54,6 +55,7 @@ class Entry:
 def entry_of(execution: BackupExecution, *, seen: datetime) -> Entry:
     """The entry of an ended run object. Equal texts are one string."""
     meta, status = execution.metadata, execution.status
+    ended = status.completion_time or meta.creation_timestamp
     return Entry(
         namespace=intern(meta.namespace),
         name=meta.name,
@@ -61,7 +63,8 @@ def entry_of(execution: BackupExecution, *, seen: datetime) -> Entry:
         execution_id=intern(execution.execution_id),
         job=intern(execution.spec.backup_job_ref.name),
         phase=intern(status.phase or ""),
-        ended=status.completion_time or meta.creation_timestamp,
+        ended=ended,
+        dumped=status.dump_time or ended,
         copies=tuple(KnownCopy(intern(copy.location), intern(copy.key), copy.state) for copy in status.copies),
         kept_by=tuple(map(intern, status.kept_by)),
         seen=seen,

@@ -111,6 +111,7 @@ def stored_report(found: Iterable[ManifestFound]) -> Report:
         stored_bytes=max(first.stored_bytes, 0),
         checksum=checksum,
         engine_version=first.engine_version[:64],
+        dump_time=first.started_at if _is_time(first.started_at) else None,
         copies=[StoredCopy(location=copy.location, key=copy.key, stored=True) for copy in copies],
     )
 
@@ -146,6 +147,14 @@ def changes(entry: Entry, location: str, found: Collection[ManifestFound], *, co
 
 def _is_name(text: str, longest: int) -> bool:
     return len(text) <= longest and re.fullmatch(NAME_PATTERN, text) is not None
+
+
+def _is_time(text: str) -> bool:
+    try:
+        _time(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _time(text: str) -> datetime:

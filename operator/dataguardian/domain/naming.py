@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from typing import Literal
 
@@ -34,7 +35,21 @@ def kubernetes_job_name(operation: Operation, run: str) -> str:
 
 def backup_folder(namespace: str, job: str, job_uid: str, execution_uid: str, started: datetime) -> str:
     """Where a backup is stored below its location's prefix: validated names and UIDs only."""
-    return f"{job_folder(namespace, job, job_uid)}/{started.astimezone(UTC):%Y%m%dT%H%M%SZ}-{execution_uid[:8]}"
+    return f"{job_folder(namespace, job, job_uid)}/{run_folder(execution_uid, started)}"
+
+
+def run_folder(execution_uid: str, started: datetime) -> str:
+    """The last part of it."""
+    return f"{started.astimezone(UTC):%Y%m%dT%H%M%SZ}-{execution_uid[:8]}"
+
+
+def folder_time(name: str) -> datetime | None:
+    """When the run was created whose folder has this name; None for a folder that no run has made."""
+    found = re.fullmatch(r"((?:19|20|21)[0-9]{6}T[0-9]{6}Z)-[0-9a-f]{8}", name)
+    try:
+        return datetime.strptime(found[1], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC) if found else None
+    except ValueError:
+        return None
 
 
 def job_folder(namespace: str, job: str, job_uid: str) -> str:

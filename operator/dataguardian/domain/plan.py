@@ -70,7 +70,6 @@ class RetentionPolicy(msgspec.Struct, frozen=True, kw_only=True):
     keep_weekly: int | None = None
     keep_monthly: int | None = None
     keep_yearly: int | None = None
-    auto_delete: bool = True
     time_zone: str = "UTC"
 
 
@@ -94,9 +93,7 @@ class BackupPlan(msgspec.Struct, frozen=True, kw_only=True, tag="backup", tag_fi
     # A retry: the folders of the runs that failed, the latest first; in ``staging`` or a target they may hold the dump.
     retry_folders: list[str] = []
     left_out: list[str] = []  # locations of the job that take no backups now: copies that are told as not made
-    retention: RetentionPolicy | None = None  # None: nothing is judged
-    kept_locations: list[Target] = []  # further locations whose backups retention judges; they are not written to
-    read_only: list[str] = []  # locations that retention only looks at
+    in_use: list[str] = []  # folders, by their names, that other runs of the job still need; see ``staging``
     schemas: list[str] = []
     include_tables: list[str] = []
     exclude_tables: list[str] = []
@@ -165,6 +162,9 @@ class CleanupPlan(msgspec.Struct, frozen=True, kw_only=True, tag="cleanup", tag_
     policy: RetentionPolicy
     targets: list[Target]
     read_only: list[str] = []  # locations that are only looked at
+    # Folders without a manifest of runs from before this moment, RFC 3339, are removed too; None: they stay.
+    unfinished_before: str | None = None
+    in_use: list[str] = []  # but for these, by their names
 
 
 class IndexPlan(msgspec.Struct, frozen=True, kw_only=True, tag="index", tag_field="operation"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from ..resources.backup import BackupExecution, BackupJob
 from ..resources.datasource import Datasource
@@ -23,7 +24,7 @@ from .plan import (
     RetentionPolicy,
     StorageProbe,
 )
-from .policies import retention_policy
+from .policies import unfinished_max_age
 from .targets import SecretFile, Volume, is_read_only, refuse_same_places, staging_of, targets_of
 
 
@@ -50,21 +51,19 @@ def backup_run(
     job: BackupJob,
     datasource: Datasource,
     locations: Sequence[StorageLocation],
-    kept: Sequence[StorageLocation] = (),
     retried: Sequence[BackupExecution] = (),
+    in_use: Sequence[str] = (),
 ) -> Run:
     """The run of one backup to the locations of its job, in their order; read-only ones are left out.
 
-    Its folder carries the execution's creation time, so that a retried pod finds it again. ``kept`` are further
-    locations that have backups of the job, for retention; ``retried`` the failed runs that it tries again, the latest
-    first. Raises SpecInvalid when two places are one.
+    Its folder carries the execution's creation time, so that a retried pod finds it again. ``retried`` are the failed
+    runs that it tries again, the latest first; what is older than ``retention.unfinishedMaxAge`` is not used any more.
+    ``in_use`` are the folders that other runs need. Raises SpecInvalid when two places are one.
     """
     source, secrets = _endpoint(datasource)
     written = [location for location in locations if not is_read_only(location)]
     refuse_same_places(locations, job)
-    left_out = [location for location in locations if is_read_only(location)]
-    others = [*left_out, *kept]
-    targets, target_secrets, volumes = targets_of([*written, *others], read_only=False)
+    targets, target_secrets, volumes = targets_of(written, read_only=False)
     staging, staging_volumes = staging_of(job)
     meta, spec = execution.metadata, job.spec
     plan = BackupPlan(
@@ -75,18 +74,16 @@ def backup_run(
         job_uid=job.metadata.uid,
         folder=_folder(execution, job),
         source=source,
-        targets=targets[: len(written)],
-        kept_locations=targets[len(written) :],
-        read_only=[location.metadata.name for location in others if is_read_only(location)],
-        retention=retention_policy(job),
+        targets=targets,
         codec=spec.compression.codec,
         level=spec.compression.level,
         verification=spec.verification,
         strategy=spec.storage.strategy,
         min_copies=spec.storage.min_copies,
         staging=staging,
-        retry_folders=[_folder(failed, job) for failed in retried],
-        left_out=[location.metadata.name for location in left_out],
+        retry_folders=[_folder(failed, job) for failed in retried if _is_of_use(failed, execution, job)],
+        left_out=[location.metadata.name for location in locations if is_read_only(location)],
+        in_use=list(in_use),
         schemas=spec.options.schemas,
         include_tables=spec.options.include_tables,
         exclude_tables=spec.options.exclude_tables,
@@ -134,8 +131,18 @@ def index_run(locations: Sequence[StorageLocation], folder: str) -> Run:
     return Run(IndexPlan(folder=folder, targets=targets), secrets, volumes)
 
 
-def cleanup_run(job: BackupJob, policy: RetentionPolicy, locations: Sequence[StorageLocation]) -> Run:
-    """The judgement of all backups of a job, in all its locations."""
+def cleanup_run(
+    job: BackupJob,
+    policy: RetentionPolicy,
+    locations: Sequence[StorageLocation],
+    *,
+    unfinished_before: datetime | None = None,
+    in_use: Sequence[str] = (),
+) -> Run:
+    """The judgement of all backups of a job, in all its locations.
+
+    What is left of runs from before ``unfinished_before`` goes too, but for the folders ``in_use``.
+    """
     targets, secrets, volumes = targets_of(locations, read_only=False)
     meta = job.metadata
     plan = CleanupPlan(
@@ -143,6 +150,8 @@ def cleanup_run(job: BackupJob, policy: RetentionPolicy, locations: Sequence[Sto
         policy=policy,
         targets=targets,
         read_only=[location.metadata.name for location in locations if is_read_only(location)],
+        unfinished_before=unfinished_before.isoformat() if unfinished_before else None,
+        in_use=list(in_use),
     )
     return Run(plan, secrets, volumes)
 
@@ -164,6 +173,11 @@ def copy_run(
         verification=job.spec.verification,
     )
     return Run(plan, secrets, volumes)
+
+
+def _is_of_use(failed: BackupExecution, retry: BackupExecution, job: BackupJob) -> bool:
+    age = unfinished_max_age(job)
+    return age is None or retry.metadata.creation_timestamp - failed.metadata.creation_timestamp < age
 
 
 def _folder(execution: BackupExecution, job: BackupJob) -> str:

@@ -15,11 +15,6 @@ JSON = dict[str, Any]
 SILENCE = timedelta(minutes=5)
 
 
-def tries(pods: Sequence[JSON]) -> list[JSON]:
-    """The pods of a Kubernetes Job, the oldest first and the last try last."""
-    return sorted(pods, key=_created, reverse=True)[::-1]
-
-
 def last_try(pods: Sequence[JSON]) -> JSON | None:
     """The newest pod of a Kubernetes Job."""
     return max(pods, key=_created, default=None)

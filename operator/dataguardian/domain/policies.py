@@ -1,26 +1,27 @@
-"""A BackupJob's retention: the policy that the runner judges by, and when it is to be judged again."""
+"""A BackupJob's retention: the policy that it is judged by, and what a judgement leaves in its status."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from ..resources.backup import BackupExecutionStatus, BackupJob, RetentionStatus
-from .catalogue import REMOVED, STORED, Entry
-from .naming import job_folder
+from .catalogue import REMOVED, Entry
 from .plan import RetentionPolicy
 from .report import Report
 from .told import BackupKept, BackupRemoved, RemovalDeferred, Told
 
 RULE_LIMIT = 64  # characters of one rule in keptBy
 RULES_LIMIT = 8
+# A retry that was asked for in time may not be known yet, and clocks differ.
+MARGIN = timedelta(minutes=10)
 _UNITS = {"h": 3600, "m": 60, "s": 1}
 
 
 def retention_policy(job: BackupJob) -> RetentionPolicy | None:
-    """The rules of the job; None when there is none, and all backups are kept."""
+    """The rules of the job; None when there is none, and everything is kept."""
     spec = job.spec.retention
     rules = {
         "max_backups": spec.max_backups,
@@ -30,28 +31,26 @@ def retention_policy(job: BackupJob) -> RetentionPolicy | None:
         "keep_monthly": spec.keep_monthly,
         "keep_yearly": spec.keep_yearly,
     }
-    if all(value is None for value in rules.values()):
+    if spec.unfinished_max_age is None and all(value is None for value in rules.values()):
         return None
-    return RetentionPolicy(**rules, auto_delete=spec.auto_delete, time_zone=job.spec.time_zone)
+    return RetentionPolicy(**rules, time_zone=job.spec.time_zone)
+
+
+def unfinished_max_age(job: BackupJob) -> timedelta | None:
+    """How long what a run has left that did not complete is of use to a retry; None: for ever."""
+    age = job.spec.retention.unfinished_max_age
+    return None if age is None else timedelta(seconds=_seconds(age))
+
+
+def unfinished_before(job: BackupJob, *, now: datetime) -> datetime | None:
+    """What is left of runs from before this moment is of no use to anybody; None: all of it is."""
+    age = unfinished_max_age(job)
+    return None if age is None else now - age - MARGIN
 
 
 def _seconds(duration: str) -> int:
     """A duration in Go's form: ``1h30m`` → 5400."""
     return sum(int(count) * _UNITS[unit] for count, unit in re.findall(r"([0-9]+)([hms])", duration))
-
-
-def has_backups(job: BackupJob, entries: Iterable[Entry]) -> bool:
-    """Whether anything is stored that the job itself has made; those of an earlier job of its name are none."""
-    folder = job_folder(job.metadata.namespace, job.metadata.name, job.metadata.uid) + "/"
-    return any(copy.state == STORED and copy.key.startswith(folder) for entry in entries for copy in entry.copies)
-
-
-def is_judged_again(job: BackupJob, *, now: datetime) -> bool:
-    """Whether the stored backups are to be judged without waiting for a run: the rules are new, or a time has come."""
-    known = job.status.retention
-    is_new = known is None or known.observed_generation != job.metadata.generation
-    time = known.next_check_time if known else None
-    return (is_new or (time is not None and time <= now)) and retention_policy(job) is not None
 
 
 def caught_up(away: Mapping[str, bool], usable: Collection[str]) -> tuple[dict[str, bool], bool]:
@@ -69,31 +68,32 @@ def retention_status(
     put_off: Sequence[str],
     *,
     generation: int | None,
-    retry: datetime,
+    backups: str,
+    retry: datetime | None,
+    look: datetime | None,
     now: datetime,
 ) -> RetentionStatus:
-    """The status after the backups were judged. ``put_off``: why some could not be removed or seen; such a one is
-    tried again at ``retry``, and so is a judgement that failed."""
+    """The status after the backups with the digest ``backups`` were judged. ``put_off``: why some could not be removed
+    or seen; such a one is tried again at ``retry``, and so is a judgement that failed. ``look``: when the locations are
+    looked at for what retention alone does not tell."""
     failure = report.failure
     before = known or RetentionStatus()
     reasons = [f"{failure.message} {failure.remedy}"] if failure else list(put_off)
     expiry = datetime.fromisoformat(report.next_expiry) if report.next_expiry else None
-    times = [time for time in (expiry, retry if reasons else None) if time is not None]
+    times = [time for time in (expiry, retry, look) if time is not None]
     return RetentionStatus(
         last_checked_time=before.last_checked_time if failure else now,
         next_check_time=min(times, default=None),
         observed_generation=generation,
+        observed_backups=backups,
         expired=before.expired if failure else report.expired or 0,
         message=" ".join(reasons)[:1024] or None,
     )
 
 
-def put_off(report: Report, told: Iterable[Told], unusable: Iterable[str], *, auto_delete: bool) -> list[str]:
-    """Why another judgement is needed before long: what could not be seen, or not be removed.
-
-    With ``auto_delete`` off nothing is to be removed, so nothing waits for that.
-    """
-    refused = [line.reason for line in told if isinstance(line, RemovalDeferred)] if auto_delete else []
+def put_off(report: Report, told: Iterable[Told], unusable: Iterable[str]) -> list[str]:
+    """Why another cleanup is needed before long: what could not be seen, or not be removed."""
+    refused = [line.reason for line in told if isinstance(line, RemovalDeferred)]
     unread = [f"StorageLocation {name!r} could not be read." for name in report.unread]
     away = [f"StorageLocation {name!r} is not available." for name in unusable]
     return list(dict.fromkeys([*refused, *unread, *away]))

@@ -82,11 +82,14 @@ class Report(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     stored_bytes: int | None = None
     checksum: str | None = None
     engine_version: str | None = None
+    dump_time: str | None = None  # when the dump began, RFC 3339: what retention goes by
     copies: list[StoredCopy] = []
     tables: int | None = None
     rows: int | None = None
     latency_ms: int | None = None
     backups: int | None = None  # that an index or a cleanup found stored
+    unfinished: int | None = None  # folders without a manifest that an index found, and the bytes in them
+    unfinished_bytes: int | None = None
     expired: int | None = None  # that no rule keeps and that are still stored somewhere
     unread: list[str] = []  # locations that a cleanup could not look at, so that it has to come again
     next_expiry: str | None = None  # when the next backup becomes too old, RFC 3339

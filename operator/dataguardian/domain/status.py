@@ -122,6 +122,7 @@ def _result(status: RunStatus, report: Report) -> dict[str, Any]:
                 "stored_size": human_bytes(report.stored_bytes or 0),
                 "checksum": report.checksum,
                 "engine_version": report.engine_version,
+                "dump_time": datetime.fromisoformat(report.dump_time) if report.dump_time else None,
                 "copies": _copies(report),
             }
         case RestoreRequestStatus():

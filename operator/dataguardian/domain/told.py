@@ -57,7 +57,15 @@ class RemovalDeferred(msgspec.Struct, frozen=True, kw_only=True, tag="removal_de
     reason: str
 
 
-Told = ManifestFound | BackupKept | BackupRemoved | RemovalDeferred
+class UnfinishedRemoved(msgspec.Struct, frozen=True, kw_only=True, tag="unfinished_removed", tag_field="action"):
+    """A cleanup deleted what a run had left that never completed."""
+
+    location: str
+    folder: str  # its path below the location's prefix
+    stored_bytes: int
+
+
+Told = ManifestFound | BackupKept | BackupRemoved | RemovalDeferred | UnfinishedRemoved
 
 
 def fields(told: Told) -> dict[str, Any]:

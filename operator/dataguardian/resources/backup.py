@@ -93,6 +93,10 @@ class Retention(Model):
 
     model_config = validated(
         rule("!has(self.maxAge) || self.maxAge != ''", "maxAge needs a duration such as 720h"),
+        rule(
+            "!has(self.unfinishedMaxAge) || self.unfinishedMaxAge != ''",
+            "unfinishedMaxAge needs a duration such as 720h",
+        ),
     )
 
     max_backups: Annotated[int, Field(ge=1, le=100000)] | None = Field(
@@ -113,6 +117,11 @@ class Retention(Model):
     )
     auto_delete: bool = Field(
         default=True, description="Delete what no rule keeps. When false, it is only told in the job's status."
+    )
+    unfinished_max_age: Duration | None = Field(
+        default=None,
+        description="Delete also what runs that did not complete left in the locations, such as dumps that wait for a "
+        "retry, once it is older, e.g. 720h. Without it that stays for ever.",
     )
 
 
@@ -220,9 +229,12 @@ class RetentionStatus(Model):
 
     last_checked_time: Timestamp | None = Field(default=None, description="When the stored backups were last judged.")
     next_check_time: Timestamp | None = Field(
-        default=None, description="When the next backup becomes too old, or a location is tried again."
+        default=None, description="When the next backup becomes too old, or the locations are looked at again."
     )
     observed_generation: int | None = Field(default=None, ge=0, description="Generation that was judged by.")
+    observed_backups: Annotated[str, Field(max_length=64)] | None = Field(
+        default=None, description="Digest of the backups that were judged: another one means that there are others."
+    )
     expired: int = Field(default=0, ge=0, description="Stored backups that no rule keeps and that are not deleted yet.")
     message: Text | None = Field(default=None, description="Why backups that no rule keeps are still stored.")
 
@@ -321,6 +333,7 @@ class BackupExecutionStatus(RunStatus):
         default=None, description="storedBytes for people, e.g. 273 MiB."
     )
     checksum: Checksum | None = Field(default=None, description="SHA-256 of the stored dump.")
+    dump_time: Timestamp | None = Field(default=None, description="When the dump began; retention goes by it.")
     copies: Annotated[list[Copy], Field(max_length=MAX_COPIES)] = Field(default=[], description="Where the backup is.")
     kept_by: Annotated[list[Annotated[str, Field(max_length=64)]], Field(max_length=8)] = Field(
         default=[], description="Rules of the job's retention that keep the backup, e.g. keepDaily 2026-11-24."

@@ -110,6 +110,13 @@ class StorageLocationStatus(Status):
     )
     backups: int | None = Field(default=None, ge=0, description="Backups of this namespace found by the last listing.")
     stored_bytes: int | None = Field(default=None, ge=0, description="Bytes of these backups.")
+    unfinished: int | None = Field(
+        default=None,
+        ge=0,
+        description="Folders of runs that the last listing found without a manifest: of runs that go on, or that left "
+        "something when they failed (see retention.unfinishedMaxAge of a BackupJob).",
+    )
+    unfinished_bytes: int | None = Field(default=None, ge=0, description="Bytes in these folders.")
 
 
 class StorageLocation(Resource[StorageLocationSpec, StorageLocationStatus]):

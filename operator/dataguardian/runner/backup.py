@@ -22,8 +22,6 @@ from .dump import Dump
 from .kept import Kept
 from .lines import now
 from .location import Copy
-from .report import leave
-from .retention import after_backup
 from .run import Run
 from .staging import remove_staged
 
@@ -39,7 +37,7 @@ def backup(plan: BackupPlan, run: Run) -> Report:
         )
     work = _Backup(plan, run)
     try:
-        return work.retain(work.make())
+        return work.make()
     finally:
         run.copies = work.told()
         work.close()
@@ -98,7 +96,7 @@ class _Backup:
         self._run.settle()
         copies.publish(manifest, manifests.encode(manifest))
         if self._plan.staging:
-            remove_staged(self._plan.staging, self._plan.folder, self._run)
+            remove_staged(self._plan.staging, self._plan.folder, self._plan.in_use, self._run)
         return manifest
 
     def report(self, manifest: Manifest) -> Report:
@@ -117,19 +115,12 @@ class _Backup:
             stored_bytes=manifest.stored_bytes,
             checksum=manifest.checksum,
             engine_version=manifest.engine_version,
+            dump_time=manifest.started_at,
             copies=self.told(),
             tables=len(manifest.fingerprint.tables),
             rows=sum(table.rows for table in manifest.fingerprint.tables),
             copied_from=self._copied_from,
         )
-
-    def retain(self, report: Report) -> Report:
-        """Apply the job's retention; whatever ends that, the backup is told. A store that hangs refuses at once."""
-        if self._plan.retention is not None:
-            leave(report)
-            self._run.left = report
-        ready = {copy.location: copy.storage for copy in self._targets if copy.published or copy.watch.lost()}
-        return after_backup(report, self._plan, self._run, ready)
 
     @property
     def _manifest_key(self) -> str:

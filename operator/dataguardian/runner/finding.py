@@ -74,7 +74,7 @@ def read(storage: Storage, among: Sequence[Folder], run: Run, tell: Callable[[Fo
     unreadable: dict[str, str] = {}
 
     def one(folder: Folder) -> list[Told]:
-        run.check_beside()
+        run.check()
         try:
             return [tell(folder, stored.read_manifest(storage, folder.key(manifests.FILE_NAME)))]
         except NotFound:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ..domain import manifest as manifests
 from ..domain.manifest import Manifest
+from ..domain.naming import folder_time
 from ..domain.plan import IndexPlan, Target
 from ..domain.report import Report
 from ..domain.told import ManifestFound
-from ..storage import opened
+from ..storage import Storage, opened
 from . import finding
 from .finding import Folder
 from .run import Run
@@ -18,12 +21,37 @@ NAMED = 3  # unreadable manifests that are named each
 def index(plan: IndexPlan, run: Run) -> Report:
     """Tell each backup in the folder of each location. Raises the location's error when one is not served."""
     run.enter("index")
-    sizes = [size for target in plan.targets for size in _told(target, plan.folder, run)]
-    run.say("success", "Index completed", "run_completed", backups=len(sizes), stored_bytes=sum(sizes))
-    return Report(completed=True, warnings=run.warnings, backups=len(sizes), stored_bytes=sum(sizes))
+    backups: list[int] = []
+    unfinished: list[int] = []
+    for target in plan.targets:
+        storage = opened(target)
+        folders = finding.folders(storage, plan.folder)
+        backups += _told(target, storage, folders, run)
+        unfinished += [sum(folder.sizes.values()) for folder in folders if _is_unfinished(folder)]
+    report = Report(
+        completed=True,
+        warnings=run.warnings,
+        backups=len(backups),
+        stored_bytes=sum(backups),
+        unfinished=len(unfinished),
+        unfinished_bytes=sum(unfinished),
+    )
+    figures = {
+        "backups": report.backups,
+        "stored_bytes": report.stored_bytes,
+        "unfinished": report.unfinished,
+        "unfinished_bytes": report.unfinished_bytes,
+    }
+    run.say("success", "Index completed", "run_completed", **figures)
+    return report
 
 
-def _told(target: Target, below: str, run: Run) -> list[int]:
+def _is_unfinished(folder: Folder) -> bool:
+    """Whether it is of a run that goes on, or that left something when it failed."""
+    return manifests.FILE_NAME not in folder.sizes and folder_time(folder.name) is not None
+
+
+def _told(target: Target, storage: Storage, folders: Sequence[Folder], run: Run) -> list[int]:
     """Tell the backups of one location; their stored bytes."""
 
     def tell(folder: Folder, manifest: Manifest) -> int:
@@ -31,8 +59,7 @@ def _told(target: Target, below: str, run: Run) -> list[int]:
         run.tell("info", f"{found.execution_name} is stored", found)
         return found.stored_bytes
 
-    storage = opened(target)
-    found = finding.read(storage, finding.folders(storage, below), run, tell)
+    found = finding.read(storage, folders, run, tell)
     unreadable = sorted(found.unreadable.items())
     for path, reason in unreadable[:NAMED]:
         run.warn(f"{path} is left out: {reason}", "manifest_unreadable", location=target.location)

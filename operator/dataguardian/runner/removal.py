@@ -48,10 +48,11 @@ def remove(storage: Storage, folder: Folder, marker: Marker, gone: Callable[[], 
     storage.delete(folder.key(order[-1]))
 
 
-def unfinished(storage: Storage, folder: Folder) -> Marker | None:
-    """What was being removed from a folder, or None. Raises BackupCorrupt for a marker that cannot be read."""
-    if MARKER not in folder.sizes or manifests.FILE_NAME in folder.sizes:
-        return None
+def interrupted(storage: Storage, folder: Folder) -> Marker:
+    """What was being removed from a folder that has a marker and no manifest.
+
+    Raises NotFound when that has just been finished, and BackupCorrupt for a marker that cannot be read.
+    """
     try:
         return msgspec.json.decode(b"".join(storage.get(folder.key(MARKER))), type=Marker)
     except msgspec.DecodeError as error:

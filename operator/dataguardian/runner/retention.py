@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import traceback
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection
 from datetime import UTC, datetime
 from functools import partial
 
-import msgspec
-
 from ..domain import manifest as manifests
-from ..domain.plan import BackupPlan, RetentionPolicy, Target
+from ..domain.naming import human_bytes
+from ..domain.plan import CleanupPlan, Target
 from ..domain.report import Report
 from ..domain.retention import Backup, Verdict, in_words, judge
-from ..domain.told import BackupKept, BackupRemoved, RemovalDeferred
+from ..domain.told import BackupKept, BackupRemoved, RemovalDeferred, UnfinishedRemoved
 from ..errors import Cancelled, DataGuardianError
-from ..storage import Storage, opened
-from . import removal
+from ..storage import opened
+from . import removal, unfinished
 from .finding import Folder
 from .lines import written
 from .removal import Marker
@@ -24,67 +22,32 @@ from .run import Run
 from .shelf import Shelf, backups, look
 
 
-class Applied(msgspec.Struct, frozen=True, kw_only=True):
-    """What retention left; the fields are those of a Report."""
+def apply(plan: CleanupPlan, run: Run) -> Report:
+    """Judge the backups of a job in all its locations, and delete those that no rule keeps everywhere.
 
-    backups: int
-    expired: int
-    unread: list[str]
-    next_expiry: str | None
-
-
-def apply(
-    folder: str,
-    targets: Sequence[Target],
-    policy: RetentionPolicy,
-    run: Run,
-    *,
-    read_only: Collection[str] = (),
-    ready: Mapping[str, Storage] | None = None,
-) -> Applied:
-    """Judge the backups in a job's folder of these locations, and delete those that no rule keeps everywhere.
-
-    ``ready`` are storages that are open. A location that is not served, or refuses, is a warning and waits for the
-    next time. Raises the location's error when none could be read, SpecInvalid, and Cancelled.
+    A location that is not served, or refuses, is a warning and waits for the next time. Raises the location's error
+    when none could be read, SpecInvalid, and Cancelled.
     """
-    work = _Retention(policy, run)
-    for location, target in {target.location: target for target in targets}.items():
-        work.look(target, (ready or {}).get(location), folder, is_read_only=location in read_only)
+    work = _Retention(plan, run)
+    for location, target in {target.location: target for target in plan.targets}.items():
+        work.look(target, is_read_only=location in plan.read_only)
     return work.done()
-
-
-def after_backup(report: Report, plan: BackupPlan, run: Run, ready: Mapping[str, Storage]) -> Report:
-    """Apply the plan's retention beside a backup that is stored, so that no failure here is one of the backup."""
-    if plan.retention is None:
-        return report
-    targets = [*plan.targets, *plan.kept_locations]
-    folder = plan.folder.rpartition("/")[0]
-    try:
-        applied = apply(folder, targets, plan.retention, run, read_only=plan.read_only, ready=ready)
-    except DataGuardianError as error:
-        run.warn(f"Retention waits for the next time: {error.what}", "retention_failed", remedy=error.remedy)
-    except Exception as error:  # a bug here must not take the backup with it
-        trace = "".join(traceback.format_exception(error))
-        run.warn(f"Retention waits for the next time. A bug: {error!r}", "retention_failed", traceback=trace)
-    else:
-        report = msgspec.structs.replace(report, **msgspec.structs.asdict(applied))
-    return msgspec.structs.replace(report, warnings=run.warnings)
 
 
 class _Retention:
     """The locations that were seen, and what happens in them."""
 
-    def __init__(self, policy: RetentionPolicy, run: Run) -> None:
-        self._policy, self._run = policy, run
+    def __init__(self, plan: CleanupPlan, run: Run) -> None:
+        self._plan, self._policy, self._run = plan, plan.policy, run
         self._shelves: list[Shelf] = []
         self._unread: dict[str, DataGuardianError] = {}
         self._deferred: set[str] = set()  # ids of executions
 
-    def look(self, target: Target, storage: Storage | None, folder: str, *, is_read_only: bool) -> None:
+    def look(self, target: Target, *, is_read_only: bool) -> None:
         """See what a location holds."""
         location = target.location
         try:
-            shelf = look(location, storage or opened(target), folder, self._run)
+            shelf = look(location, opened(target), self._plan.folder, self._run)
         except Cancelled:
             raise
         except DataGuardianError as error:
@@ -93,11 +56,9 @@ class _Retention:
             return
         if is_read_only:
             shelf.closed = "The storage location is ReadOnly"
-        elif not self._policy.auto_delete:
-            shelf.closed = "retention.autoDelete is false"
         self._shelves.append(shelf)
 
-    def done(self) -> Applied:
+    def done(self) -> Report:
         """Judge and delete."""
         if not self._shelves:
             raise next(iter(self._unread.values()))
@@ -108,10 +69,15 @@ class _Retention:
             else:
                 self._let_go(verdict.backup)
         for shelf in self._shelves:
-            for folder, marker in shelf.unfinished:
+            for folder, marker in shelf.removals:
                 self._remove(shelf, folder, marker)
+        backups_anywhere = {name for shelf in self._shelves for name in shelf.backups}
+        for shelf in self._shelves:
+            self._clear(shelf, backups_anywhere)
         kept = sum(1 for verdict in judgement.verdicts if verdict.kept_by)
-        return Applied(
+        return Report(
+            completed=True,
+            warnings=self._run.warnings,
             backups=kept + len(self._deferred),
             expired=len(self._deferred),
             unread=list(self._unread),
@@ -165,11 +131,35 @@ class _Retention:
         if shelf.closed is not None and not is_gone:
             self._defer(shelf.location, key, marker, shelf.closed)
 
+    def _clear(self, shelf: Shelf, backups: Collection[str]) -> None:
+        """Delete what is of no use of the runs that did not complete. ``backups`` are names of folders with a manifest:
+        such a folder is being copied, or was."""
+        before = self._plan.unfinished_before
+        left = shelf.unfinished
+        if before is not None and shelf.closed is None:
+            moment, needed = datetime.fromisoformat(before), {*self._plan.in_use, *backups}
+            left = unfinished.with_partial(shelf.storage, self._plan.folder, left, shelf.backups)
+            for folder in [folder for folder in left if unfinished.is_of_no_use(folder, moment, needed)]:
+                self._deletes(shelf, partial(self._clear_folder, shelf, folder, left))
+        if left:
+            size = sum(sum(folder.sizes.values()) for folder in left)
+            message = f"{len(left)} unfinished folders with {human_bytes(size)} are in {shelf.location!r}"
+            self._run.say("info", message, "unfinished_left", location=shelf.location, folders=len(left), bytes=size)
+
+    def _clear_folder(self, shelf: Shelf, folder: Folder, left: list[Folder]) -> None:
+        if not unfinished.remove(shelf.storage, folder):
+            return
+        left.remove(folder)
+        size = sum(folder.sizes.values())
+        told = UnfinishedRemoved(location=shelf.location, folder=folder.path, stored_bytes=size)
+        message = f"What a run left in {folder.path} was removed from storage location {shelf.location!r}"
+        self._run.tell("info", message, told)
+
     def _deletes(self, shelf: Shelf, delete: Callable[[], None]) -> None:
         """Delete in a location that is not closed. The first refusal closes it: asking on would only hammer it."""
         if shelf.closed is not None:
             return
-        self._run.check_beside()
+        self._run.check()
         try:
             delete()
         except DataGuardianError as error:

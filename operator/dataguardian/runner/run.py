@@ -6,7 +6,7 @@ import subprocess
 import threading
 
 from ..domain import told
-from ..domain.report import Report, StoredCopy
+from ..domain.report import StoredCopy
 from ..engines import Command
 from ..errors import Cancelled
 from .lines import Level, Lines
@@ -20,7 +20,6 @@ class Run:
         self.step = "connect"
         self.bytes = 0  # of the step so far
         self.warnings: list[str] = []
-        self.left: Report | None = None  # of a result that is there already, while what belongs to it goes on
         self.copies: list[StoredCopy] = []  # what has become of each, for the report of a run that fails too
         self._lines = lines
         self._lock = threading.Lock()
@@ -61,11 +60,6 @@ class Run:
     def check(self) -> None:
         """Raise Cancelled when somebody asked for the end."""
         if self.cancelled:
-            raise _asked()
-
-    def check_beside(self) -> None:
-        """Raise Cancelled also when the result is settled: for what is done beside it and can be done later."""
-        if self._cancelled:
             raise _asked()
 
     def start(self, command: Command, *, stdin: int = subprocess.DEVNULL, stdout: int = subprocess.DEVNULL) -> Tool:

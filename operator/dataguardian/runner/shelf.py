@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 
 import msgspec
 
 from ..domain import manifest as manifests
 from ..domain.manifest import Manifest
-from ..domain.naming import job_folder
+from ..domain.naming import folder_time, job_folder
 from ..domain.retention import Backup
-from ..errors import BackupCorrupt
+from ..errors import BackupCorrupt, NotFound
 from ..storage import Storage
 from . import finding, removal
 from .finding import Folder
@@ -33,12 +34,14 @@ class Copy(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Shelf(msgspec.Struct):
-    """The copies of one job in one location, and the removals that were interrupted there."""
+    """The copies of one job in one location, and what else its runs and cleanups have left there."""
 
     location: str
     storage: Storage
     copies: list[Copy]
-    unfinished: list[tuple[Folder, Marker]]
+    removals: list[tuple[Folder, Marker]]  # that were interrupted
+    unfinished: list[Folder]  # of runs that go on or did not complete
+    backups: set[str]  # names of the folders that have a manifest, of whomever
     closed: str | None = None  # why nothing is deleted here, or nothing more
 
 
@@ -49,17 +52,16 @@ def look(location: str, storage: Storage, job: str, run: Run) -> Shelf:
     """
     inside = [folder for folder in finding.folders(storage, job) if folder.parent == job]
     found = finding.read(storage, inside, run, _copy)
-    strange, unfinished = dict(found.unreadable), []
+    strange = dict(found.unreadable)
+    shelf = Shelf(location, storage, found.told, [], [], set())
     for folder in inside:
-        if manifests.FILE_NAME in folder.sizes:
-            continue
         try:
-            unfinished.append((folder, _unfinished(storage, folder)))
+            _put(shelf, folder)
         except BackupCorrupt as error:
             strange[folder.path] = error.what
     if strange:
         run.warn(f"Left alone in storage location {location!r}: {_examples(strange)}", "left_alone", location=location)
-    return Shelf(location, storage, found.told, unfinished)
+    return shelf
 
 
 def backups(shelves: Iterable[Shelf]) -> list[Backup]:
@@ -81,6 +83,18 @@ def backups(shelves: Iterable[Shelf]) -> list[Backup]:
     ]
 
 
+def _put(shelf: Shelf, folder: Folder) -> None:
+    if manifests.FILE_NAME in folder.sizes:
+        shelf.backups.add(folder.name)
+    elif removal.MARKER in folder.sizes:
+        with suppress(NotFound):  # another cleanup has just finished it
+            shelf.removals.append((folder, _interrupted(shelf.storage, folder)))
+    elif folder_time(folder.name):
+        shelf.unfinished.append(folder)
+    else:
+        raise _strange("it has no manifest")
+
+
 def _copy(folder: Folder, manifest: Manifest) -> Copy:
     of_job = job_folder(manifest.namespace, manifest.backup_job, manifest.backup_job_uid)
     if of_job != folder.parent or not folder.name.endswith(f"-{manifests.folder_owner(manifest)[:8]}"):
@@ -95,10 +109,8 @@ def _copy(folder: Folder, manifest: Manifest) -> Copy:
     )
 
 
-def _unfinished(storage: Storage, folder: Folder) -> Marker:
-    marker = removal.unfinished(storage, folder)
-    if marker is None:
-        raise _strange("it has no manifest")
+def _interrupted(storage: Storage, folder: Folder) -> Marker:
+    marker = removal.interrupted(storage, folder)
     if marker.folder != folder.name:
         raise _strange(f"its {removal.MARKER} is of {marker.execution_name}")
     return marker

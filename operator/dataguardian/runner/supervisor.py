@@ -104,8 +104,6 @@ _STUCK = (
 
 def _unfinished(run: Run) -> tuple[reports.Report, int]:
     """What is known of a run whose thread hangs."""
-    if run.left is not None:
-        return run.left, 0
     return _told(run, Cancelled("The run was asked to end.", remedy=_STUCK))
 
 
@@ -114,8 +112,7 @@ def _watch(run: Run, outcome: _Outcome, cancelled_at: list[float]) -> None:
     spoken = time.monotonic()
     while not outcome.done.wait(0.25):
         moment = time.monotonic()
-        ends = run.cancelled or (cancelled_at and run.left is not None)
-        if ends and moment > cancelled_at[0] + CLEANUP_SECONDS:
+        if run.cancelled and moment > cancelled_at[0] + CLEANUP_SECONDS:
             return
         if moment > spoken + PROGRESS_SECONDS:
             spoken = moment

@@ -108,6 +108,8 @@ async def _write(context: Context, location: StorageLocation, end: Ended) -> Non
                 "last_index_request": end.notes[REQUEST] or None,
                 "backups": end.report.backups,
                 "stored_bytes": end.report.stored_bytes,
+                "unfinished": end.report.unfinished,
+                "unfinished_bytes": end.report.unfinished_bytes,
             }
         )
 

@@ -7,21 +7,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..domain.capacity import Priority
-from ..domain.health import is_usable
 from ..domain.naming import RunOperation
 from ..domain.planning import Run, backup_run, restore_run
 from ..domain.readiness import Obstacle, datasource_missing, location_missing, missing_references
 from ..errors import DataGuardianError, NotFound, SpecInvalid
 from ..kube.jobs import Limits
 from ..resources import backup, datasource, restore, storage_location
-from ..resources.backup import BackupExecution, BackupJob, Copy, RunTemplate
+from ..resources.backup import BackupExecution, Copy, RunTemplate
 from ..resources.common import Kind, Resource
 from ..resources.datasource import Datasource
 from ..resources.restore import RestoreRequest
-from ..resources.storage_location import StorageLocation
 from .catalog import Catalog
-
-RETRIES = 8  # of retries of retries: so many folders are looked at
+from .in_use import folders_in_use, tried_before
 
 
 class NotYet(Exception):
@@ -75,40 +72,31 @@ async def prepare_backup(catalog: Catalog, execution: BackupExecution) -> Prepar
         raise NotYet(missing or datasource_missing(job.spec.datasource_ref.name))
     there = [location for location in locations.values() if location]
     retried = await _retried_runs(catalog, execution)
+    in_use = await folders_in_use(catalog, job, but=execution.metadata.uid) if job.spec.staging else []
     return Prepared(
         source=source,
-        run=backup_run(execution, job, source, there, _kept(catalog, job), retried),
+        run=backup_run(execution, job, source, there, retried, in_use),
         limits=Limits(active_deadline_seconds=job.spec.active_deadline_seconds, backoff_limit=job.spec.backoff_limit),
         template=job.spec.run_template,
         chosen={"datasource": source.metadata.name},
     )
 
 
-def _kept(catalog: Catalog, job: BackupJob) -> list[StorageLocation]:
-    """The locations that have backups of the job, and take none from it any more."""
-    namespace, written = job.metadata.namespace, {location.name for location in job.spec.storage.locations}
-    names = sorted(catalog.entries.locations(namespace, job.metadata.name) - written)
-    found = (catalog.known(storage_location.KIND, namespace, name) for name in names)
-    return [location for location in found if location and is_usable(location)]
-
-
 async def _retried_runs(catalog: Catalog, execution: BackupExecution) -> list[BackupExecution]:
     """The failed run that is tried again, and the one that it tried again, and so on."""
-    found: list[BackupExecution] = []
-    while (name := (found[-1] if found else execution).spec.retry_of) and len(found) < RETRIES:
-        failed = await catalog.read(backup.BACKUP_EXECUTION, execution.metadata.namespace, name)
-        if failed is None and found:
-            break  # it was deleted since
-        found.append(_retryable(failed, name, execution))
+    found = await tried_before(catalog, execution)
+    if execution.spec.retry_of and not found:
+        raise NotFound(
+            f"spec.retryOf: BackupExecution {execution.spec.retry_of!r} does not exist.",
+            remedy="Name a failed one; `kubectl get backupexecutions` lists them.",
+        )
+    for failed in found:
+        _require_failed(failed, execution)
     return found
 
 
-def _retryable(failed: BackupExecution | None, name: str, execution: BackupExecution) -> BackupExecution:
-    if failed is None:
-        raise NotFound(
-            f"spec.retryOf: BackupExecution {name!r} does not exist.",
-            remedy="Name a failed one; `kubectl get backupexecutions` lists them.",
-        )
+def _require_failed(failed: BackupExecution, execution: BackupExecution) -> None:
+    name = failed.metadata.name
     job = execution.spec.backup_job_ref.name
     if failed.spec.backup_job_ref.name != job:
         raise SpecInvalid(
@@ -120,7 +108,6 @@ def _retryable(failed: BackupExecution | None, name: str, execution: BackupExecu
             f"spec.retryOf: BackupExecution {name!r} is {failed.status.phase or 'not accepted yet'}, not Failed.",
             remedy="Retry a failed one, or run the BackupJob again with trigger Manual.",
         )
-    return failed
 
 
 async def prepare_restore(catalog: Catalog, request: RestoreRequest) -> Prepared:

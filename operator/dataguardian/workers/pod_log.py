@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from ..domain import told
 from ..domain.naming import CONTAINER
 from ..domain.outcome import finished_at
-from ..domain.pods import last_try, tries
+from ..domain.pods import last_try
 from ..domain.told import Told
 from ..errors import Unavailable
 from ..kube.client import JSON, Absent, ApiRefused, Kubernetes, pods_path
@@ -23,18 +23,8 @@ async def read_told(kube: Kubernetes, job: JSON, pods: Sequence[JSON], *, now: d
     Raises KubernetesUnavailable when it may be read later.
     """
     pod = last_try(pods)
-    return None if pod is None else await _unless_lost(kube, job, pod, now)
-
-
-async def read_tries(kube: Kubernetes, job: JSON, pods: Sequence[JSON], *, now: datetime) -> list[list[Told]]:
-    """The lines of each try of a finished Kubernetes Job, the oldest first; none of one whose log is lost.
-
-    Raises KubernetesUnavailable when one may be read later.
-    """
-    return [await _unless_lost(kube, job, pod, now) or [] for pod in tries(pods)]
-
-
-async def _unless_lost(kube: Kubernetes, job: JSON, pod: JSON, now: datetime) -> list[Told] | None:
+    if pod is None:
+        return None
     try:
         return await _read(kube, pod)
     except Unavailable:

@@ -19,7 +19,7 @@ from ..domain.outcome import finished_at, going, lost, outcome
 from ..domain.pods import runner_report
 from ..domain.report import Report
 from ..domain.summary import job_summary
-from ..errors import Cancelled, DataGuardianError, Unavailable
+from ..errors import Cancelled, DataGuardianError
 from ..history import LogLine
 from ..history.executions import RUN_DELETED
 from ..kube.client import JSON
@@ -28,7 +28,7 @@ from ..kube.status import change_status
 from ..resources import backup
 from ..resources.backup import BackupExecution
 from ..resources.common import Resource
-from . import cleanup, line, lost_results, rows, run_logs
+from . import line, lost_results, rows, run_logs
 from .context import Context, now
 from .loop import attempt
 from .operations import RUN_KINDS, RunKind
@@ -58,9 +58,8 @@ def unobserve(context: Context, job: JSON) -> None:
 
 async def record_all(context: Context) -> None:
     """Write how each finished Kubernetes Job ended; a step of the worker ``recorder``."""
-    for uid, job in list(context.unrecorded.items()):
-        if context.pauses.is_over(_pause(uid), now()):
-            await attempt("recorder", partial(_record, context, job))
+    for job in list(context.unrecorded.values()):
+        await attempt("recorder", partial(_record, context, job))
     await _summarize_all(context)
 
 
@@ -80,30 +79,11 @@ async def _record(context: Context, job: JSON) -> None:
     datasource = meta["annotations"].get(DATASOURCE)
     run = await end(context, run_kind, run, report, ended_at=finished_at(job) or now(), datasource=datasource)
     record_state(context, run_kind, run)
-    if isinstance(run, BackupExecution):
-        run = await _learn(context, job, pods, run, report)
     row = rows.row_of(run_kind, run, observed_at=now())
     if row is not None:
         rows.keep(context, row)
         run_logs.expect(context, job, pods, row)  # last: with its log written, the Kubernetes Job may be collected
     context.unrecorded.pop(meta["uid"], None)
-
-
-async def _learn(
-    context: Context, job: JSON, pods: Sequence[JSON], run: BackupExecution, report: Report
-) -> BackupExecution:
-    uid = job["metadata"]["uid"]
-    try:
-        run = await cleanup.after_run(context, job, pods, run, report)
-    except Unavailable:
-        context.pauses.begin(_pause(uid), first=run_logs.RETRY, longest=run_logs.RETRY, now=now())
-        raise
-    context.pauses.forget(_pause(uid))
-    return run
-
-
-def _pause(uid: str) -> tuple[str, str]:
-    return ("record", uid)
 
 
 async def found_again(context: Context, run: Run, report: Report, *, is_lost: bool | None = None) -> Report | None:

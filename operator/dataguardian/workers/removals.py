@@ -9,10 +9,10 @@ from uuid import NAMESPACE_URL, uuid5
 
 from ..domain.naming import PROGRAM
 from ..domain.policies import decisions
-from ..domain.told import BackupRemoved, Told
+from ..domain.told import BackupRemoved, Told, UnfinishedRemoved
 from ..history import AuditRow
 from ..kube import events
-from ..resources.backup import BACKUP_EXECUTION
+from ..resources.backup import BACKUP_EXECUTION, BACKUP_JOB, BackupJob
 from . import rows
 from .context import Context, now
 from .entry_status import change_entry, read_entry
@@ -21,14 +21,14 @@ from .loop import attempt
 log = logging.getLogger(__name__)
 
 ACTION = "backup.removed"
+UNFINISHED = "unfinished.removed"
 
 
-async def learn(context: Context, namespace: str, told: Sequence[Told]) -> None:
-    """Write what retention decided into the entries of the backups, with an event and an audit row for each removal.
-
-    Doing it twice is doing it once.
+async def learn(context: Context, job: BackupJob, told: Sequence[Told]) -> None:
+    """Write what retention decided into the entries of the job's backups, with an audit row for each removal, and an
+    event for that of a backup. Doing it twice is doing it once.
     """
-    entries = context.catalog.entries
+    namespace, entries = job.metadata.namespace, context.catalog.entries
     for execution_id, decision in decisions(told).items():
         entry = entries.of_id(namespace, execution_id)
         if entry is not None and decision.changes(entry):
@@ -36,6 +36,25 @@ async def learn(context: Context, namespace: str, told: Sequence[Told]) -> None:
     for line in told:
         if isinstance(line, BackupRemoved):
             await _tell(context, namespace, line)
+        elif isinstance(line, UnfinishedRemoved):
+            _tell_unfinished(context, job, line)
+
+
+def _tell_unfinished(context: Context, job: BackupJob, line: UnfinishedRemoved) -> None:
+    row = AuditRow(
+        id=str(uuid5(NAMESPACE_URL, f"dataguardian:{UNFINISHED}:{line.folder}:{line.location}")),
+        at=now(),
+        who=PROGRAM,
+        action=UNFINISHED,
+        namespace=job.metadata.namespace,
+        object_kind=BACKUP_JOB.name,
+        object_name=job.metadata.name,
+        outcome="success",
+        detail={"location": line.location, "folder": line.folder, "stored_bytes": line.stored_bytes},
+    )
+    rows.audit(context, row)
+    fields = {"action": "unfinished_removed", "location": line.location, "folder": line.folder}
+    log.info("What a run left was removed", extra=fields)
 
 
 async def _tell(context: Context, namespace: str, line: BackupRemoved) -> None:

@@ -1,6 +1,6 @@
 """Listings: when they are due, and what they say of the catalogue."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -64,6 +64,7 @@ def test_an_import_has_what_the_manifest_says_and_is_completed() -> None:
     assert (status.phase, status.execution_id, status.datasource) == ("Completed", id_of(1), "orders")
     assert (status.dump_bytes, status.stored_bytes, status.checksum) == (2048, 1024, CHECKSUM)
     assert (status.engine_version, status.duration) == ("17.2", "1m30s")
+    assert status.dump_time == datetime(2026, 11, 1, 2, tzinfo=UTC)
     assert status.copies == copies(primary="Stored")
     (ready,) = [each for each in status.conditions if each.type == "Ready"]
     assert (ready.status, ready.reason) == ("True", "Imported")

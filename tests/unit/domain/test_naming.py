@@ -7,7 +7,15 @@ from uuid import UUID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dataguardian.domain.naming import backup_folder, human_bytes, human_seconds, kubernetes_job_name, slot_run_name
+from dataguardian.domain.naming import (
+    backup_folder,
+    folder_time,
+    human_bytes,
+    human_seconds,
+    kubernetes_job_name,
+    run_folder,
+    slot_run_name,
+)
 from dataguardian.resources.execution import RUN_NAME_MAX
 
 JOB_NAMES = st.from_regex(r"[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?", fullmatch=True)
@@ -32,6 +40,18 @@ def test_one_slot_has_one_name_in_every_time_zone(job: str, slot: datetime, hour
 
 def test_a_backup_and_a_restore_of_one_name_have_kubernetes_jobs_of_two_names() -> None:
     assert kubernetes_job_name("backup", "nightly") != kubernetes_job_name("restore", "nightly")
+
+
+@given(st.uuids(), MOMENTS)
+def test_a_runs_folder_tells_when_the_run_was_created(uid: UUID, created: datetime) -> None:
+    assert folder_time(run_folder(str(uid), created)) == created.replace(microsecond=0)
+
+
+@given(st.text() | st.from_regex(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{8,9}", fullmatch=True))
+def test_no_other_folder_tells_a_time(name: str) -> None:
+    time = folder_time(name)
+
+    assert time is None or run_folder(name[-8:], time) == name
 
 
 @given(JOB_NAMES, JOB_NAMES, st.uuids(), st.uuids(), MOMENTS)

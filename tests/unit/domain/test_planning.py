@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from dataguardian.domain.plan import BackupPlan, FilesystemTarget, S3Target
-from dataguardian.domain.planning import Run, backup_run, restore_run
+from dataguardian.domain.plan import BackupPlan, CleanupPlan, FilesystemTarget, RetentionPolicy, S3Target
+from dataguardian.domain.planning import Run, backup_run, cleanup_run, restore_run
 from dataguardian.domain.targets import Volume
 from dataguardian.errors import SpecInvalid
 from dataguardian.resources.storage_location import StorageLocation
+from tests.unit.entries import NOW
 from tests.unit.objects import backup_job, bucket, datasource, execution, metadata, restore_request, volume
 
 
@@ -39,15 +41,14 @@ def test_a_backup_goes_to_all_locations_of_its_job_in_their_order() -> None:
     assert len({file.path for file in run.secret_files}) == len(run.secret_files)
 
 
-def test_a_read_only_location_is_left_out_and_named_and_retention_looks_at_it() -> None:
+def test_a_read_only_location_is_left_out_and_named() -> None:
     job = backup_job(**storage(minCopies=1))
     locations = [bucket(accessMode="ReadOnly"), volume()]
 
-    plan = plan_of(backup_run(execution(), job, datasource(), locations, kept=[location("former")]))
+    plan = plan_of(backup_run(execution(), job, datasource(), locations))
 
     assert [target.location for target in plan.targets] == ["local"]
-    assert plan.left_out == plan.read_only == ["primary"]
-    assert [target.location for target in plan.kept_locations] == ["primary", "former"]
+    assert plan.left_out == ["primary"]
 
 
 def test_a_staging_volume_is_mounted_beside_the_locations_to_be_written() -> None:
@@ -74,6 +75,26 @@ def test_a_retry_is_told_the_folders_of_the_runs_that_it_tries_again() -> None:
         "shop/nightly-00000000/20261124T020000Z-b0000000",
         "shop/nightly-00000000/20261124T020000Z-00000000",
     ]
+
+
+@pytest.mark.parametrize(("hours", "used"), [(23, 1), (24, 0)])
+def test_a_retry_uses_nothing_that_was_too_old_when_it_was_asked_for(hours: int, used: int) -> None:
+    retry = execution("again", 9)
+    later = retry.metadata.creation_timestamp + timedelta(hours=hours)
+    retry = retry.model_copy(update={"metadata": retry.metadata.model_copy(update={"creation_timestamp": later})})
+    job = backup_job(retention={"unfinishedMaxAge": "24h"})
+
+    run = backup_run(retry, job, datasource(), [bucket()], retried=[execution()])
+
+    assert len(plan_of(run).retry_folders) == used
+
+
+def test_a_cleanup_removes_what_is_unfinished_only_when_the_job_says_so() -> None:
+    policy = RetentionPolicy(max_backups=3)
+
+    plans = [cleanup_run(backup_job(), policy, [bucket()], unfinished_before=before).plan for before in (None, NOW)]
+
+    assert [plan.unfinished_before for plan in plans if isinstance(plan, CleanupPlan)] == [None, NOW.isoformat()]
 
 
 @pytest.mark.parametrize(

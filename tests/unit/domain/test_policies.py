@@ -10,16 +10,15 @@ from dataguardian.domain.plan import RetentionPolicy
 from dataguardian.domain.policies import (
     caught_up,
     decisions,
-    has_backups,
-    is_judged_again,
     put_off,
     retention_policy,
     retention_status,
+    unfinished_before,
 )
 from dataguardian.domain.report import Report
 from dataguardian.domain.told import BackupKept, BackupRemoved, RemovalDeferred, Told
 from dataguardian.errors import StorageUnavailable
-from dataguardian.resources.backup import BackupExecutionStatus, BackupJob, Copy, RetentionStatus
+from dataguardian.resources.backup import BackupExecutionStatus, Copy, RetentionStatus
 from tests.unit.entries import NOW, entry, id_of, key_of
 from tests.unit.objects import backup_job
 
@@ -50,16 +49,15 @@ def deferred(number: int, location: str = "offsite", reason: str = "It is locked
     )
 
 
-def judged_job(*, generation: int | None = 1, next_check: Any = None, **retention: Any) -> BackupJob:
-    job = backup_job(retention=retention)
-    status = RetentionStatus(observed_generation=generation, next_check_time=next_check)
-    return job.model_copy(update={"status": job.status.model_copy(update={"retention": status})})
+def status_after(report: Report, put_off: list[str], known: RetentionStatus | None = None, **times: Any) -> Any:
+    whole: dict[str, Any] = {"retry": None, "look": None, **times}
+    return retention_status(known, report, put_off, generation=2, backups="digest", now=NOW, **whole)
 
 
 def test_the_policy_has_every_rule_of_the_job() -> None:
     rules = {"maxBackups": 3, "maxAge": "1h30m", "keepDaily": 7, "keepWeekly": 4, "keepMonthly": 12, "keepYearly": 1}
 
-    policy = retention_policy(backup_job(retention={**rules, "autoDelete": False}, timeZone="Europe/Berlin"))
+    policy = retention_policy(backup_job(retention=rules, timeZone="Europe/Berlin"))
 
     assert policy == RetentionPolicy(
         max_backups=3,
@@ -68,7 +66,6 @@ def test_the_policy_has_every_rule_of_the_job() -> None:
         keep_weekly=4,
         keep_monthly=12,
         keep_yearly=1,
-        auto_delete=False,
         time_zone="Europe/Berlin",
     )
 
@@ -77,20 +74,12 @@ def test_a_job_without_a_rule_has_no_policy() -> None:
     assert retention_policy(backup_job(retention={"autoDelete": True})) is None
 
 
-def test_backups_are_judged_again_when_the_rules_are_new_or_the_time_has_come() -> None:
-    assert is_judged_again(backup_job(retention={"maxBackups": 3}), now=NOW)
-    assert is_judged_again(judged_job(generation=0, maxBackups=3), now=NOW)
-    assert not is_judged_again(judged_job(maxBackups=3), now=NOW)
-    assert not is_judged_again(judged_job(next_check=NOW + HOUR, maxBackups=3), now=NOW)
-    assert is_judged_again(judged_job(next_check=NOW, maxBackups=3), now=NOW)
-    assert not is_judged_again(judged_job(next_check=NOW), now=NOW)
+def test_what_is_unfinished_stays_unless_the_job_says_otherwise_and_a_little_longer_than_a_retry_may_use_it() -> None:
+    job = backup_job(retention={"unfinishedMaxAge": "24h"})
 
-
-def test_a_job_has_only_the_backups_that_it_made_itself() -> None:
-    assert has_backups(backup_job(), [entry()])
-    assert not has_backups(backup_job(), [entry(copies={"primary": "Removed"})])
-    other = backup_job().model_copy(update={"metadata": backup_job().metadata.model_copy(update={"uid": "f" * 36})})
-    assert not has_backups(other, [entry()])
+    assert unfinished_before(backup_job(), now=NOW) is None
+    assert unfinished_before(job, now=NOW) == NOW - timedelta(hours=24, minutes=10)
+    assert retention_policy(job) == RetentionPolicy()
 
 
 def test_a_location_is_caught_up_once_it_was_away_and_is_back() -> None:
@@ -103,33 +92,35 @@ def test_a_location_is_caught_up_once_it_was_away_and_is_back() -> None:
     assert caught_up(gone, {"offsite"})[1]
 
 
-def test_the_next_judgement_is_the_earlier_of_expiry_and_retry() -> None:
+def test_the_next_judgement_is_the_earliest_of_expiry_retry_and_look() -> None:
     report = Report(completed=True, backups=3, expired=1, next_expiry="2026-11-24T12:30:00Z")
 
-    quiet = retention_status(None, report, [], generation=2, retry=NOW, now=NOW)
-    waiting = retention_status(None, report, ["It is locked."], generation=2, retry=NOW + timedelta(minutes=5), now=NOW)
+    quiet = status_after(report, [])
+    waiting = status_after(report, ["It is locked."], retry=NOW + timedelta(minutes=5))
+    looking = status_after(report, [], look=NOW + timedelta(minutes=1))
 
     assert (quiet.next_check_time, quiet.message) == (NOW + timedelta(minutes=30), None)
     assert (waiting.next_check_time, waiting.message) == (NOW + timedelta(minutes=5), "It is locked.")
-    assert (quiet.last_checked_time, quiet.observed_generation, quiet.expired) == (NOW, 2, 1)
+    assert looking.next_check_time == NOW + timedelta(minutes=1)
+    assert (quiet.last_checked_time, quiet.expired) == (NOW, 1)
+    assert (quiet.observed_generation, quiet.observed_backups) == (2, "digest")
 
 
 def test_a_judgement_that_failed_says_why_and_is_tried_again() -> None:
     known = RetentionStatus(last_checked_time=NOW - HOUR, expired=2)
     report = reports.failed(StorageUnavailable("The store did not answer.", remedy="Look at it."), "cleanup")
 
-    status = retention_status(known, report, [], generation=1, retry=NOW + HOUR, now=NOW)
+    status = status_after(report, [], known, retry=NOW + HOUR)
 
     assert (status.last_checked_time, status.expired, status.next_check_time) == (NOW - HOUR, 2, NOW + HOUR)
     assert status.message == "The store did not answer. Look at it."
 
 
-def test_what_cannot_be_removed_or_seen_is_tried_again_but_not_what_is_not_to_be_removed() -> None:
+def test_what_cannot_be_removed_or_seen_is_tried_again() -> None:
     told: list[Told] = [kept(1, "maxBackups 1/3"), deferred(2), deferred(3)]
 
-    assert put_off(Report(completed=True), told, [], auto_delete=True) == ["It is locked."]
-    assert put_off(Report(completed=True), told, [], auto_delete=False) == []
-    assert len(put_off(Report(completed=True, unread=["third"]), [], ["offsite"], auto_delete=False)) == 2
+    assert put_off(Report(completed=True), told, []) == ["It is locked."]
+    assert len(put_off(Report(completed=True, unread=["third"]), [], ["offsite"])) == 2
 
 
 def test_decisions_are_shown_until_the_entry_has_them() -> None:

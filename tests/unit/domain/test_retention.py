@@ -300,7 +300,7 @@ def test_a_day_of_23_or_25_hours_and_a_leap_day_are_one_day_each(zone: str) -> N
 def test_without_a_rule_everything_stays_for_ever() -> None:
     history = [backup("2001-01-01"), backup("2026-11-24")]
 
-    judgement = judge(history, RetentionPolicy(auto_delete=True), NOW)
+    judgement = judge(history, RetentionPolicy(), NOW)
 
     assert [verdict.kept_by for verdict in judgement.verdicts] == [[NO_RULE], [NO_RULE]]
     assert judgement.next_expiry is None

@@ -46,17 +46,6 @@ def test_a_request_that_comes_too_late_leaves_the_result_and_ends_what_is_still_
     counting.close()
 
 
-def test_a_request_that_comes_too_late_still_ends_what_is_done_beside_the_result(run: Run) -> None:
-    run.settle()
-    run.check_beside()
-
-    run.cancel()
-
-    run.check()
-    with pytest.raises(Cancelled):
-        run.check_beside()
-
-
 def test_a_run_that_was_asked_to_end_does_not_settle(run: Run) -> None:
     run.cancel()
 

@@ -1,0 +1,104 @@
+"""The operator's own judgement of a job's backups, by their entries: only what it cannot settle needs a cleanup.
+
+A cleanup judges again, by the manifests in the stores, before it deletes anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import sha256
+
+from ..errors import SpecInvalid
+from ..resources.backup import BackupJob, RetentionStatus
+from . import report as reports
+from .catalogue import STORED, Entry
+from .naming import job_folder
+from .plan import RetentionPolicy
+from .policies import retention_policy
+from .report import Report
+from .retention import Backup, judge
+from .told import BackupKept, RemovalDeferred, Told
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What a cleanup would report if it found in the stores what the entries say, and which rules keep each backup."""
+
+    report: Report
+    told: Sequence[BackupKept] = ()
+    needs_cleanup: bool = False  # there is something to delete
+
+
+def is_due(job: BackupJob, entries: Sequence[Entry], *, now: datetime) -> bool:
+    """Whether the job's backups are to be judged: the rules or the backups are others, or a time has come."""
+    known = job.status.retention or RetentionStatus()
+    is_new = known.observed_generation != job.metadata.generation or known.observed_backups != digest(entries)
+    return (is_new or _time_has_come(known, now)) and retention_policy(job) is not None and _leaves(job, entries)
+
+
+def judged(job: BackupJob, policy: RetentionPolicy, entries: Iterable[Entry], *, now: datetime) -> Judged:
+    """Judge the job's backups as its entries tell of them."""
+    try:
+        judgement = judge(stored_backups(job, entries), policy, now)
+    except SpecInvalid as error:
+        return Judged(reports.failed(error, "cleanup"))
+    spec, known = job.spec.retention, job.status.retention or RetentionStatus()
+    expired = sum(1 for verdict in judgement.verdicts if not verdict.kept_by)
+    # Only the stores know what else is in them.
+    is_new = known.observed_generation != job.metadata.generation
+    looks = spec.unfinished_max_age is not None and (is_new or _time_has_come(known, now))
+    report = Report(
+        completed=True,
+        backups=len(judgement.verdicts),
+        expired=expired,
+        next_expiry=judgement.next_expiry.isoformat() if judgement.next_expiry else None,
+    )
+    told = [
+        BackupKept(
+            execution_id=verdict.backup.execution_id,
+            execution_name=verdict.backup.execution_name,
+            kept_by=verdict.kept_by,  # nothing, for one that is to be deleted
+        )
+        for verdict in judgement.verdicts
+    ]
+    return Judged(report, told, needs_cleanup=spec.auto_delete and (expired > 0 or looks))
+
+
+def stored_backups(job: BackupJob, entries: Iterable[Entry]) -> list[Backup]:
+    """What is stored that the job itself has made; backups of an earlier job of its name are none of its own."""
+    folder = job_folder(job.metadata.namespace, job.metadata.name, job.metadata.uid) + "/"
+    found = {}
+    for entry in entries:
+        own = [copy for copy in entry.copies if copy.state == STORED and copy.key.startswith(folder)]
+        if own:
+            found[entry.execution_id] = Backup(
+                execution_id=entry.execution_id,
+                execution_name=entry.name,
+                job_uid=job.metadata.uid,
+                time=entry.dumped,
+                copies={copy.location: True for copy in own},
+            )
+    return list(found.values())
+
+
+def digest(entries: Iterable[Entry]) -> str:
+    """A text that is another one when other backups are stored."""
+    ids = sorted(entry.execution_id for entry in entries if entry.stored)
+    return sha256("\n".join(ids).encode()).hexdigest()[:16]
+
+
+def observed(entries: Iterable[Entry], told: Iterable[Told], *, began: datetime) -> str:
+    """The digest of the backups that a cleanup has judged which began then: not of those that came meanwhile."""
+    ids = {line.execution_id for line in told if isinstance(line, BackupKept | RemovalDeferred)}
+    return digest(entry for entry in entries if entry.seen <= began or entry.execution_id in ids)
+
+
+def _leaves(job: BackupJob, entries: Sequence[Entry]) -> bool:
+    """Whether the job's runs have left anything in the stores."""
+    return bool(stored_backups(job, entries)) or (bool(entries) and job.spec.retention.unfinished_max_age is not None)
+
+
+def _time_has_come(known: RetentionStatus, now: datetime) -> bool:
+    return known.next_check_time is not None and known.next_check_time <= now
