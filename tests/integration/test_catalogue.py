@@ -87,7 +87,7 @@ async def test_an_imported_backup_can_be_restored_without_its_job(
 
     plan: Any = (await prepare_restore(context.catalog, request)).run.plan
 
-    assert (plan.backup_execution_id, plan.manifest_key) == (found.execution_id, found.key)
+    assert (plan.backup_execution_id, plan.sources[0].manifest_key) == (found.execution_id, found.key)
 
 
 async def test_a_name_that_is_taken_is_not_taken_away(context: Context, kube: Kubernetes, namespace: str) -> None:

@@ -95,6 +95,10 @@ class Watched:
         with self._watch:
             self._storage.delete(key)
 
+    def partial(self, prefix: str) -> set[str]:
+        with self._watch:
+            return self._storage.partial(prefix)
+
     def discard_partial(self, prefix: str) -> int:
         with self._watch:
             return self._storage.discard_partial(prefix)
