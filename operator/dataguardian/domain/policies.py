@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from ..resources.backup import BackupExecutionStatus, BackupJob, RetentionStatus
+from ..resources.common import seconds_of
 from .catalogue import REMOVED, Entry
 from .plan import RetentionPolicy
 from .report import Report
@@ -17,7 +17,6 @@ RULE_LIMIT = 64  # characters of one rule in keptBy
 RULES_LIMIT = 8
 # A retry that was asked for in time may not be known yet, and clocks differ.
 MARGIN = timedelta(minutes=10)
-_UNITS = {"h": 3600, "m": 60, "s": 1}
 
 
 def retention_policy(job: BackupJob) -> RetentionPolicy | None:
@@ -25,7 +24,7 @@ def retention_policy(job: BackupJob) -> RetentionPolicy | None:
     spec = job.spec.retention
     rules = {
         "max_backups": spec.max_backups,
-        "max_age_seconds": None if spec.max_age is None else _seconds(spec.max_age),
+        "max_age_seconds": None if spec.max_age is None else seconds_of(spec.max_age),
         "keep_daily": spec.keep_daily,
         "keep_weekly": spec.keep_weekly,
         "keep_monthly": spec.keep_monthly,
@@ -39,18 +38,13 @@ def retention_policy(job: BackupJob) -> RetentionPolicy | None:
 def unfinished_max_age(job: BackupJob) -> timedelta | None:
     """How long what a run has left that did not complete is of use to a retry; None: for ever."""
     age = job.spec.retention.unfinished_max_age
-    return None if age is None else timedelta(seconds=_seconds(age))
+    return None if age is None else timedelta(seconds=seconds_of(age))
 
 
 def unfinished_before(job: BackupJob, *, now: datetime) -> datetime | None:
     """What is left of runs from before this moment is of no use to anybody; None: all of it is."""
     age = unfinished_max_age(job)
     return None if age is None else now - age - MARGIN
-
-
-def _seconds(duration: str) -> int:
-    """A duration in Go's form: ``1h30m`` → 5400."""
-    return sum(int(count) * _UNITS[unit] for count, unit in re.findall(r"([0-9]+)([hms])", duration))
 
 
 def caught_up(away: Mapping[str, bool], usable: Collection[str]) -> tuple[dict[str, bool], bool]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any, Generic, Self, TypeVar
@@ -46,6 +47,14 @@ SecretKey = Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[-._a-
 Text = Annotated[str, Field(max_length=1024)]
 # Go's form of durations, in hours, minutes and seconds.
 Duration = Annotated[str, Field(max_length=32, pattern=r"^([0-9]{1,6}h)?([0-9]{1,6}m)?([0-9]{1,6}s)?$")]
+_SECONDS = {"h": 3600, "m": 60, "s": 1}
+
+
+def seconds_of(duration: str) -> int:
+    """A Duration in seconds: ``1h30m`` → 5400."""
+    return sum(int(count) * _SECONDS[unit] for count, unit in re.findall(r"([0-9]+)([hms])", duration))
+
+
 # A folder inside a bucket or volume; no empty, "." or ".." part can be written with these.
 FolderPath = Annotated[
     str, Field(max_length=256, pattern=r"^([A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*)?$")
