@@ -6,6 +6,7 @@ from uuid import UUID
 
 from dataguardian.domain.catalogue import Entry, KnownCopy
 from dataguardian.domain.told import ManifestFound
+from dataguardian.resources.backup import Verdict
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 CHECKSUM = "sha256:" + "a" * 64
@@ -50,6 +51,8 @@ def entry(
     phase: str = "Completed",
     kept_by: tuple[str, ...] = (),
     age: timedelta = timedelta(hours=1),
+    verification: Verdict | None = None,
+    verified: datetime | None = None,
 ) -> Entry:
     states = {"primary": "Stored"} if copies is None else copies
     return Entry(
@@ -63,5 +66,7 @@ def entry(
         dumped=NOW - age,
         copies=tuple(KnownCopy(location, key_of(number), state) for location, state in states.items()),  # type: ignore[arg-type]
         kept_by=kept_by,
+        verification=verification,
+        verified=verified,
         seen=NOW,
     )

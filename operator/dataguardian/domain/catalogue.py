@@ -8,7 +8,7 @@ from datetime import datetime
 from sys import intern
 from typing import Final
 
-from ..resources.backup import MAX_COPIES, BackupExecution, Copy, CopyState
+from ..resources.backup import MAX_COPIES, BackupExecution, Copy, CopyState, Verdict
 
 STORED: Final = "Stored"
 FAILED: Final = "Failed"
@@ -36,15 +36,22 @@ class Entry:
     job: str
     phase: str
     ended: datetime
-    dumped: datetime  # when its dump began: what retention goes by
+    dumped: datetime  # the moment of its data: when its dump began
     copies: tuple[KnownCopy, ...]
     kept_by: tuple[str, ...]
+    verification: Verdict | None  # what the latest one found
+    verified: datetime | None  # when the latest one ended that found the backup to be whole
     seen: datetime = field(compare=False)  # when the copies were first seen to be as they are
 
     @property
     def stored(self) -> bool:
         """Whether the backup is stored anywhere."""
         return any(copy.state == STORED for copy in self.copies)
+
+    @property
+    def good(self) -> bool:
+        """Whether the backup can be restored, as far as is known."""
+        return self.phase == "Completed" and self.stored and self.verification != "Failed"
 
     @property
     def incomplete(self) -> bool:
@@ -64,9 +71,11 @@ def entry_of(execution: BackupExecution, *, seen: datetime) -> Entry:
         job=intern(execution.spec.backup_job_ref.name),
         phase=intern(status.phase or ""),
         ended=ended,
-        dumped=status.dump_time or ended,
+        dumped=status.dump_time or status.start_time or ended,
         copies=tuple(KnownCopy(intern(copy.location), intern(copy.key), copy.state) for copy in status.copies),
         kept_by=tuple(map(intern, status.kept_by)),
+        verification=status.last_verification,
+        verified=status.last_verified_time,
         seen=seen,
     )
 

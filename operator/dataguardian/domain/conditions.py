@@ -9,6 +9,7 @@ from typing import Literal
 from ..resources.common import Condition
 
 READY, RECONCILING, STALLED = "Ready", "Reconciling", "Stalled"
+RECOVERABLE = "Recoverable"  # of a BackupJob
 ConditionStatus = Literal["True", "False", "Unknown"]
 
 

@@ -28,6 +28,7 @@ from .schedule import ScheduleSpec, ScheduleStatus
 
 Codec = Literal["zstd", "gzip", "none"]
 CopyState = Literal["Stored", "Failed", "Missing", "Removed"]
+Verdict = Literal["Passed", "Failed"]
 Trigger = Literal["Schedule", "Manual", "Retry", "Import"]
 # What pg_dump reads as a pattern: names with wildcards, schema and table parted by a dot.
 RelationPattern = Annotated[str, Field(min_length=1, max_length=255, pattern=r"^[^\x00-\x1f\x7f-][^\x00-\x1f\x7f]*$")]
@@ -259,6 +260,7 @@ class Recoverability(Model):
         default=None, ge=0, description="Seconds that the last restore or verification took, from start to end."
     )
     restored_bytes: int | None = Field(default=None, ge=0, description="Bytes of the dump that it loaded.")
+    restored_time: Timestamp | None = Field(default=None, description="When it ended.")
 
 
 class BackupJobStatus(ScheduleStatus):
@@ -344,7 +346,7 @@ class BackupExecutionStatus(RunStatus):
     last_verified_time: Timestamp | None = Field(
         default=None, description="When the backup was last restored and found to be whole."
     )
-    last_verification: Literal["Passed", "Failed"] | None = Field(
+    last_verification: Verdict | None = Field(
         default=None, description="What the latest verification of the backup found."
     )
 
