@@ -6,6 +6,8 @@ from typing import Any
 
 from ..domain.status import is_terminal
 from ..resources.common import Kind, Resource
+from ..resources.restore import RestoreRequest
+from ..workers import recoverability
 from ..workers.cancel import cancel
 from ..workers.context import Context
 from ..workers.dispatcher import accept
@@ -21,6 +23,8 @@ async def seen(context: Context, scheduler: Scheduler, kind: Kind[Any], resource
         await accept(context, run_kind_of(resource), resource)
     elif resource.spec.cancel and not is_terminal(resource.status):
         await cancel(context, run_kind_of(resource), resource)
+    elif isinstance(resource, RestoreRequest):
+        recoverability.note(context, resource)
 
 
 async def gone(context: Context, scheduler: Scheduler, kind: Kind[Any], resource: Resource[Any, Any]) -> None:

@@ -29,6 +29,7 @@ def seen(context: Context, scheduler: Scheduler, job: BackupJob) -> None:
     context.catalog.put(BACKUP_JOB, job)
     scheduler.next_time(BACKUP_JOB, job)
     context.unjudged[job.metadata.namespace, job.metadata.name] = None
+    context.unassessed[job.metadata.namespace, job.metadata.name] = None
 
 
 def gone(context: Context, scheduler: Scheduler, job: BackupJob) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from ..domain.evidence import Evidence
 from ..domain.told import ManifestFound
 from ..history import AuditRow, ExecutionRow, History
 from ..kube.client import JSON, Kubernetes
@@ -69,6 +70,10 @@ class Context:
     unsummarized: dict[str, BackupExecution] = field(default_factory=dict)
     # BackupJobs whose status may not be true, by namespace and name, in the order in which that became known.
     unjudged: dict[tuple[str, str], None] = field(default_factory=dict)
+    # BackupJobs that may not be as recoverable as their status says, by namespace and name; and what the statuses may
+    # not show yet of what ended RestoreRequests found, by UID. A restart finds both in the objects.
+    unassessed: dict[tuple[str, str], None] = field(default_factory=dict)
+    unproven: dict[str, Evidence] = field(default_factory=dict)
     # What BackupJobs were last judged by, by the UID of the Datasource or StorageLocation: see ``readiness.standing``.
     standings: dict[str, object] = field(default_factory=dict)
     # The newest pod of each run and check, by the UID of their object. The last that was seen of a run's pod stays

@@ -29,7 +29,10 @@ class Listed:
 
 
 class Entries:
-    """Ended BackupExecutions. Filled as they are seen; ``load`` brings in those that were not."""
+    """Ended BackupExecutions. Filled as they are seen; ``load`` brings in those that were not.
+
+    ``changed`` are the jobs, by namespace and name, whose entries are others since somebody has emptied it.
+    """
 
     def __init__(self, kube: Kubernetes) -> None:
         self._kube = kube
@@ -39,12 +42,13 @@ class Entries:
         self._incomplete: dict[str, Entry] = {}  # by UID
         self._waiting: dict[str, BackupExecution] = {}  # by UID
         self._loaded_at: float | None = None
+        self.changed: dict[tuple[str, str], None] = {}
 
     def put(self, execution: BackupExecution) -> None:
         """Know the newest version of an object; one of before its end may come late."""
         if execution.is_import and execution.status.phase is None:
             meta = execution.metadata
-            known = self._known(meta.namespace, execution.spec.backup_job_ref.name, meta.name)
+            known = self.find(meta.namespace, execution.spec.backup_job_ref.name, meta.name)
             if known is None or known.uid != meta.uid:
                 self._waiting[meta.uid] = execution
         elif is_terminal(execution.status):
@@ -54,7 +58,7 @@ class Entries:
     def drop(self, execution: BackupExecution) -> None:
         """Forget an object that is gone."""
         self._waiting.pop(execution.metadata.uid, None)
-        known = self._known(execution.metadata.namespace, execution.spec.backup_job_ref.name, execution.metadata.name)
+        known = self.find(execution.metadata.namespace, execution.spec.backup_job_ref.name, execution.metadata.name)
         if known is not None and known.uid == execution.metadata.uid:
             self.forget(known)
 
@@ -62,6 +66,7 @@ class Entries:
         """Forget the entry of an object that is gone."""
         if self._by_job.get((entry.namespace, entry.job), {}).pop(entry.name, None) is None:
             return
+        self.changed[entry.namespace, entry.job] = None
         self._stored[entry.namespace, entry.job] -= entry.stored
         self._incomplete.pop(entry.uid, None)
         ids = self._by_id.get(entry.namespace, {})
@@ -72,6 +77,10 @@ class Entries:
     def of_job(self, namespace: str, job: str) -> list[Entry]:
         """The entries of a job's runs."""
         return list(self._by_job.get((namespace, job), {}).values())
+
+    def find(self, namespace: str, job: str, name: str) -> Entry | None:
+        """The entry of one of a job's runs."""
+        return self._by_job.get((namespace, job), {}).get(name)
 
     def of_id(self, namespace: str, execution_id: str) -> Entry | None:
         """The entry of an execution."""
@@ -122,7 +131,7 @@ class Entries:
                 meta = execution.metadata
                 uids.add(meta.uid)
                 listed.append(Listed(meta.namespace, meta.name, execution.execution_id))
-                if self._known(meta.namespace, execution.spec.backup_job_ref.name, meta.name) is None:
+                if self.find(meta.namespace, execution.spec.backup_job_ref.name, meta.name) is None:
                     self.put(execution)
         namespaces = list(self._by_id) if namespace is None else [namespace]
         for entry in [entry for each in namespaces for entry in self.of_namespace(each)]:
@@ -132,17 +141,15 @@ class Entries:
             self._loaded_at = time.monotonic()
         return listed
 
-    def _known(self, namespace: str, job: str, name: str) -> Entry | None:
-        return self._by_job.get((namespace, job), {}).get(name)
-
     def _enter(self, entry: Entry) -> None:
-        known = self._known(entry.namespace, entry.job, entry.name)
+        known = self.find(entry.namespace, entry.job, entry.name)
         if known == entry:
             return  # also keeps when it was first seen so
         if known is not None:
             self.forget(known)
         self._by_job.setdefault((entry.namespace, entry.job), {})[entry.name] = entry
         self._by_id.setdefault(entry.namespace, {})[entry.execution_id] = entry
+        self.changed[entry.namespace, entry.job] = None
         self._stored[entry.namespace, entry.job] += entry.stored
         if entry.incomplete:
             self._incomplete[entry.uid] = entry
