@@ -36,6 +36,7 @@ DATASOURCE = {
 }  # fmt: skip
 LOCATION = {"filesystem": {"claimName": "backups"}}
 RESTORE = {"backupExecutionRef": {"name": "nightly"}, "confirmationPhrase": "RESTAURAR"}
+VERIFY = {**RESTORE, "confirmationPhrase": "VERIFICAR RESTORE", "verificationMode": True}
 
 Samples = dict[str, dict[str, float]]  # name → labels as JSON → value
 
@@ -138,15 +139,69 @@ async def test_executions_are_counted_by_operation_and_state(
         await make(kube, backup.BACKUP_EXECUTION, namespace, f"done-{number}", run_of("x"), {"phase": "Completed"})
     await make(kube, backup.BACKUP_EXECUTION, namespace, "new", run_of("x"))
     await make(kube, restore.KIND, namespace, "back", RESTORE, {"phase": "Running"})
+    await make(kube, restore.KIND, namespace, "drill", VERIFY, {"phase": "Failed"})
 
     after = (await scrape(clients))["executions"]
 
-    assert len(after) == 2 * 5  # every operation with every state, also with none
+    assert len(after) == 3 * 5  # every operation with every state, also with none
     assert {labels: after[labels] - before[labels] for labels in after if after[labels] != before[labels]} == {
         key(operation="backup", status="completed"): 5,
         key(operation="backup", status="queued"): 1,
         key(operation="restore", status="running"): 1,
+        key(operation="verify", status="failed"): 1,
     }
+
+
+async def test_metrics_show_to_when_a_job_is_recoverable_and_what_it_asks_for(
+    clients: Clients, kube: Kubernetes, namespace: str
+) -> None:
+    asked = {**JOB, "objectives": {"recoveryPoint": "24h", "verifiedWithin": "1h30m"}}
+    known = {"recoverableTo": AT_TWO, "verifiedTime": AT_THREE, "restoreSeconds": 90}
+    for name, status in (("good", "True"), ("bad", "False"), ("unknown", "Unknown")):
+        condition = {"type": "Recoverable", "reason": "R", "message": "m", "lastTransitionTime": AT_TWO}
+        told = {"recoverability": known, "conditions": [{**condition, "status": status}]}
+        await make(kube, backup.BACKUP_JOB, namespace, name, asked, told)
+    await make(kube, backup.BACKUP_JOB, namespace, "new", JOB)
+
+    found = await scrape(clients)
+
+    def of(metric: str) -> dict[str, float]:
+        return _of_namespace(found, metric, namespace)
+
+    assert of("recoverable") == {"good": 1, "bad": 0}
+    assert of("recoverable_to_timestamp_seconds") == dict.fromkeys(("good", "bad", "unknown"), TWO)
+    assert of("last_verified_timestamp_seconds")["good"] == THREE
+    assert of("restore_measured_seconds")["good"] == 90
+    good = {"namespace": namespace, "name": "good"}
+    assert found["objective_seconds"][key(**good, objective="recovery_point")] == 86400
+    assert found["objective_seconds"][key(**good, objective="verified_within")] == 5400
+    assert key(**good, objective="recovery_time") not in found["objective_seconds"]
+
+
+async def test_the_last_restore_into_a_datasource_is_no_verification_and_no_dry_run(
+    clients: Clients, kube: Kubernetes, namespace: str
+) -> None:
+    ends: dict[str, tuple[dict[str, Any], str, str]] = {
+        "first": (RESTORE, "Completed", AT_TWO),
+        "failed": (RESTORE, "Failed", AT_THREE),
+        "drill": (VERIFY, "Completed", AT_THREE),
+        "dry": ({**RESTORE, "dryRun": True}, "Completed", AT_THREE),
+    }
+    for name, (spec, phase, at) in ends.items():
+        target = "orders" if spec is RESTORE else "other"
+        status = {"phase": phase, "startTime": at, "completionTime": at, "datasource": target}
+        await make(kube, restore.KIND, namespace, name, spec, status)
+
+    found = await scrape(clients)
+
+    assert _of_namespace(found, "restore_last_success_timestamp_seconds", namespace) == {"orders": TWO}
+    assert _of_namespace(found, "restore_last_attempt_timestamp_seconds", namespace) == {"orders": THREE}
+
+
+def _of_namespace(found: Samples, metric: str, namespace: str) -> dict[str, float]:
+    """Name of the object → value."""
+    samples = {name: json.loads(name) for name in found[metric]}
+    return {labels["name"]: found[metric][name] for name, labels in samples.items() if labels["namespace"] == namespace}
 
 
 async def test_checks_of_datasources_and_locations_are_shown_once_they_were_made(
@@ -160,14 +215,8 @@ async def test_checks_of_datasources_and_locations_are_shown_once_they_were_made
 
     found = await scrape(clients)
 
-    def of(metric: str) -> dict[str, float]:
-        samples = {name: json.loads(name) for name in found[metric]}
-        return {
-            labels["name"]: found[metric][name] for name, labels in samples.items() if labels["namespace"] == namespace
-        }
-
-    assert of("datasource_up") == {"healthy": 1, "warning": 1, "critical": 0}
-    assert of("storage_up") == {"available": 1, "full": 0, "unreachable": 0}
+    assert _of_namespace(found, "datasource_up", namespace) == {"healthy": 1, "warning": 1, "critical": 0}
+    assert _of_namespace(found, "storage_up", namespace) == {"available": 1, "full": 0, "unreachable": 0}
 
 
 async def test_the_depth_of_a_queue_is_what_is_not_acknowledged(clients: Clients) -> None:

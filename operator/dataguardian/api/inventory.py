@@ -10,10 +10,12 @@ from datetime import datetime
 
 import msgspec
 
+from ..domain.conditions import RECOVERABLE
 from ..errors import DataGuardianError
 from ..kube.client import Absent, Expired, Kubernetes
 from ..kube.listing import pages
 from ..resources import backup, datasource, restore, storage_location
+from ..resources.common import seconds_of
 
 log = logging.getLogger(__name__)
 
@@ -24,6 +26,8 @@ OBJECTS_FOR_S = 10.0  # how long an inventory is good
 Key = tuple[str, str]  # namespace and name
 HEALTHY = {"healthy": True, "warning": True, "critical": False}
 AVAILABLE = {"Available": True, "Full": False, "Unreachable": False}
+TRUE = {"True": True, "False": False}  # of a condition; one that is Unknown is neither
+OBJECTIVES = ("recovery_point", "recovery_time", "verified_within")
 
 
 class _Part(msgspec.Struct, rename="camel"):
@@ -43,13 +47,37 @@ class _Object(_Part):
         return self.metadata.namespace, self.metadata.name
 
 
+class _Objectives(_Part):
+    recovery_point: str | None = None
+    recovery_time: str | None = None
+    verified_within: str | None = None
+
+
+class _JobSpec(_Part):
+    objectives: _Objectives = msgspec.field(default_factory=_Objectives)
+
+
+class _Condition(_Part):
+    type: str
+    status: str
+
+
+class _Recoverability(_Part):
+    recoverable_to: datetime | None = None
+    verified_time: datetime | None = None
+    restore_seconds: int | None = None
+
+
 class _JobStatus(_Part):
     last_successful_time: datetime | None = None
     last_successful_size_bytes: int | None = None
     next_schedule_time: datetime | None = None
+    recoverability: _Recoverability = msgspec.field(default_factory=_Recoverability)
+    conditions: list[_Condition] = []
 
 
 class _Job(_Object):
+    spec: _JobSpec
     status: _JobStatus = msgspec.field(default_factory=_JobStatus)
 
 
@@ -59,17 +87,25 @@ class _Reference(_Part):
 
 class _RunSpec(_Part):
     backup_job_ref: _Reference = msgspec.field(default_factory=_Reference)
+    verification_mode: bool = False  # this and the next one: of a RestoreRequest
+    dry_run: bool = False
 
 
 class _RunStatus(_Part):
     phase: str = "Queued"  # of one that nobody has accepted yet: it waits too
     start_time: datetime | None = None
     completion_time: datetime | None = None
+    datasource: str | None = None
 
 
 class _Run(_Object):
     spec: _RunSpec
     status: _RunStatus = msgspec.field(default_factory=_RunStatus)
+
+    @property
+    def attempted(self) -> datetime | None:
+        """When it was tried; None for one that still waits."""
+        return self.status.start_time or self.status.completion_time
 
 
 class _CheckedStatus(_Part):
@@ -89,6 +125,13 @@ class Inventory:
     last_attempt: dict[Key, float] = field(default_factory=dict)
     next_schedule: dict[Key, float] = field(default_factory=dict)
     size_bytes: dict[Key, float] = field(default_factory=dict)
+    recoverable: dict[Key, float] = field(default_factory=dict)
+    recoverable_to: dict[Key, float] = field(default_factory=dict)
+    last_verified: dict[Key, float] = field(default_factory=dict)
+    restore_measured: dict[Key, float] = field(default_factory=dict)
+    objectives: dict[tuple[str, str, str], float] = field(default_factory=dict)  # by job and objective
+    restored: dict[Key, float] = field(default_factory=dict)  # by target: the last success, and the last attempt
+    restore_attempted: dict[Key, float] = field(default_factory=dict)
     executions: Counter[tuple[str, str]] = field(default_factory=Counter)  # by operation and phase
     datasource_up: dict[Key, float] = field(default_factory=dict)
     storage_up: dict[Key, float] = field(default_factory=dict)
@@ -116,13 +159,12 @@ async def _read(kube: Kubernetes) -> Inventory:
         for run in runs:
             _note_run(found, "backup", run)
             of_job = (run.metadata.namespace, run.spec.backup_job_ref.name)
-            attempt = run.status.start_time or run.status.completion_time
-            if attempt and of_job in jobs:
-                latest = max(found.last_attempt.get(of_job, 0), attempt.timestamp())
-                found.last_attempt[of_job] = latest
+            if of_job in jobs:
+                _note_latest(found.last_attempt, of_job, run.attempted)
     async for runs in pages(kube, restore.KIND, _Run, silence_s=SILENCE_S):
         for run in runs:
-            _note_run(found, "restore", run)
+            _note_run(found, "verify" if run.spec.verification_mode else "restore", run)
+            _note_restore(found, run)
     async for checked in pages(kube, datasource.KIND, _Checked, silence_s=SILENCE_S):
         _note_checks(found.datasource_up, {each.key: each.status.health for each in checked}, HEALTHY)
     async for checked in pages(kube, storage_location.KIND, _Checked, silence_s=SILENCE_S):
@@ -132,16 +174,40 @@ async def _read(kube: Kubernetes) -> Inventory:
 
 def _note_job(found: Inventory, job: _Job) -> None:
     status = job.status
-    if status.last_successful_time is not None:
-        found.last_success[job.key] = status.last_successful_time.timestamp()
-    if status.next_schedule_time is not None:
-        found.next_schedule[job.key] = status.next_schedule_time.timestamp()
+    proven = status.recoverability
+    _note_latest(found.last_success, job.key, status.last_successful_time)
+    _note_latest(found.next_schedule, job.key, status.next_schedule_time)
+    _note_latest(found.recoverable_to, job.key, proven.recoverable_to)
+    _note_latest(found.last_verified, job.key, proven.verified_time)
     if status.last_successful_size_bytes is not None:
         found.size_bytes[job.key] = status.last_successful_size_bytes
+    if proven.restore_seconds is not None:
+        found.restore_measured[job.key] = proven.restore_seconds
+    said = next((each.status for each in status.conditions if each.type == RECOVERABLE), None)
+    _note_checks(found.recoverable, {job.key: said}, TRUE)
+    for objective in OBJECTIVES:
+        limit: str | None = getattr(job.spec.objectives, objective)
+        if limit is not None:
+            found.objectives[(*job.key, objective)] = seconds_of(limit)
 
 
 def _note_run(found: Inventory, operation: str, run: _Run) -> None:
     found.executions[operation, run.status.phase] += 1
+
+
+def _note_restore(found: Inventory, run: _Run) -> None:
+    """A restore into a datasource; verifications and dry runs change none."""
+    if run.status.datasource is None or run.spec.verification_mode or run.spec.dry_run:
+        return
+    target = (run.metadata.namespace, run.status.datasource)
+    _note_latest(found.restore_attempted, target, run.attempted)
+    if run.status.phase == "Completed":
+        _note_latest(found.restored, target, run.status.completion_time)
+
+
+def _note_latest(found: dict[Key, float], key: Key, moment: datetime | None) -> None:
+    if moment is not None:
+        found[key] = max(found.get(key, 0), moment.timestamp())
 
 
 def _note_checks(found: dict[Key, float], said: dict[Key, str | None], meaning: dict[str, bool]) -> None:

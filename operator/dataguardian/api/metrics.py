@@ -21,7 +21,7 @@ from .inventory import Inventory
 
 PREFIX = "dataguardian_"
 OBJECT = ("namespace", "name")
-OPERATIONS = ("backup", "restore")
+OPERATIONS = ("backup", "restore", "verify")
 
 INVENTORY: web.AppKey[Remembered[Inventory | None]] = web.AppKey("inventory")
 QUEUE: web.AppKey[Queue] = web.AppKey("queue")
@@ -85,9 +85,43 @@ def _of_objects(found: Inventory) -> Iterable[Metric]:
             "When a BackupJob is due next.", OBJECT, found.next_schedule,
         ),
         _gauge("backup_size_bytes", "Stored size of the newest good backup.", OBJECT, found.size_bytes),
+        *_of_recoverability(found),
+        _gauge(
+            "restore_last_success_timestamp_seconds",
+            "When the newest completed restore into a Datasource ended.", OBJECT, found.restored,
+        ),
+        _gauge(
+            "restore_last_attempt_timestamp_seconds",
+            "When the newest restore into a Datasource started.", OBJECT, found.restore_attempted,
+        ),
         _gauge("executions", "Run objects by state.", ("operation", "status"), executions),
         _gauge("datasource_up", "Whether the last check could log in.", OBJECT, found.datasource_up),
         _gauge("storage_up", "Whether the last check could write.", OBJECT, found.storage_up),
+    )  # fmt: skip
+
+
+def _of_recoverability(found: Inventory) -> Iterable[Metric]:
+    return (
+        _gauge(
+            "recoverable",
+            "Whether a BackupJob meets its objectives; absent when that is unknown.", OBJECT, found.recoverable,
+        ),
+        _gauge(
+            "recoverable_to_timestamp_seconds",
+            "Moment of the data in the newest good backup of a BackupJob.", OBJECT, found.recoverable_to,
+        ),
+        _gauge(
+            "last_verified_timestamp_seconds",
+            "When the last verification of a BackupJob ended that passed.", OBJECT, found.last_verified,
+        ),
+        _gauge(
+            "restore_measured_seconds",
+            "How long the last restore or verification of a BackupJob took.", OBJECT, found.restore_measured,
+        ),
+        _gauge(
+            "objective_seconds",
+            "What the spec.objectives of a BackupJob ask for.", (*OBJECT, "objective"), found.objectives,
+        ),
     )  # fmt: skip
 
 
