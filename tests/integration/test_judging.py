@@ -12,8 +12,8 @@ from dataguardian.resources import datasource, storage_location
 from dataguardian.resources.backup import BACKUP_JOB, BackupJob
 from dataguardian.resources.common import API_VERSION, Kind
 from dataguardian.resources.datasource import Datasource
-from dataguardian.workers.backup_jobs import judge, judge_all
 from dataguardian.workers.context import Context
+from dataguardian.workers.judging import judge, judge_all
 from dataguardian.workers.scheduler import Scheduler
 
 from .ended import a_moment_ago, set_status
@@ -114,7 +114,7 @@ async def test_the_status_claims_no_spec_that_was_not_judged(seen: Seen) -> None
     edited = await seen.kube.patch(objects_path(BACKUP_JOB, seen.namespace, "nightly"), edit)
     await seen.create(datasource.KIND, "orders")  # another obstacle now
 
-    await judge(seen.context, seen.scheduler, BackupJob.read(old))
+    await judge(seen.context, seen.scheduler, BACKUP_JOB, BackupJob.read(old))
     assert (await seen.job())["status"]["observedGeneration"] == old["metadata"]["generation"]
 
     await seen.see(BACKUP_JOB, edited)

@@ -10,8 +10,8 @@ from dataguardian.domain.naming import slot_run_name
 from dataguardian.kube.client import JSON, Kubernetes, objects_path
 from dataguardian.resources.backup import BACKUP_EXECUTION, BACKUP_JOB, BackupJob
 from dataguardian.resources.common import API_VERSION, timestamp
-from dataguardian.workers.backup_jobs import judge
 from dataguardian.workers.context import Context
+from dataguardian.workers.judging import judge
 from dataguardian.workers.scheduler import Scheduler
 
 from .apiserver import ApiServer
@@ -48,7 +48,7 @@ async def run_for_a_while(context: Context, job: BackupJob) -> None:
     path = objects_path(BACKUP_JOB, job.metadata.namespace, job.metadata.name)
     for _ in range(2):
         scheduler = Scheduler(context)
-        await judge(context, scheduler, BackupJob.read(await context.kube.get(path)))
+        await judge(context, scheduler, BACKUP_JOB, BackupJob.read(await context.kube.get(path)))
         await scheduler.start_due()
 
 
@@ -204,7 +204,7 @@ async def test_a_slot_that_cannot_be_started_holds_up_no_other(
     scheduler = Scheduler(context)
     for namespace in (going, *others):
         job = await create_job(kube, namespace, last_hour(), startingDeadlineSeconds=7200)
-        await judge(context, scheduler, job)
+        await judge(context, scheduler, BACKUP_JOB, job)
     apiserver.kubectl("delete", "namespace", going, "--wait=false")  # takes no new object
 
     await scheduler.start_due()

@@ -1,18 +1,23 @@
-"""What keeps a BackupJob from running well: references and schedule, judged from the objects."""
+"""What keeps what runs by a schedule from running well: references and schedule, judged from the objects."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any, TypeVar
 
 from ..errors import SpecInvalid
-from ..resources.backup import BackupJob, BackupJobStatus
-from ..resources.common import Condition
+from ..resources.backup import BackupJob
+from ..resources.common import Condition, Resource
 from ..resources.datasource import Datasource
+from ..resources.schedule import ScheduleSpec, ScheduleStatus
 from ..resources.storage_location import StorageLocation
 from .conditions import READY, STALLED, with_condition
 from .schedule import next_slot
+
+Referred = Datasource | StorageLocation
+StatusT = TypeVar("StatusT", bound=ScheduleStatus)
 
 
 @dataclass(frozen=True)
@@ -66,25 +71,33 @@ def obstacle(
     missing = missing_references(job, datasource, locations)
     if missing or datasource is None:
         return missing
-    if job.spec.schedule:
-        try:
-            next_slot(job.spec.schedule, job.spec.time_zone, now)
-        except SpecInvalid as error:
-            return Obstacle("ScheduleInvalid", str(error))
+    if invalid := schedule_invalid(job.spec, now=now):
+        return invalid
     checked: list[Datasource | StorageLocation] = [datasource, *(found for found in locations.values() if found)]
-    return next((found for each in checked if (found := _unhealthy(each))), None)
+    return next((found for each in checked if (found := unhealthy(each))), None)
 
 
-def standing(checked: Datasource | StorageLocation) -> tuple[object, ...]:
-    """All of a datasource or a location that ``obstacle`` looks at: while it is the same, it judges the same."""
-    return getattr(checked.spec, "access_mode", None), _unhealthy(checked)
+def schedule_invalid(spec: ScheduleSpec, *, now: datetime) -> Obstacle | None:
+    """A schedule that never comes."""
+    if spec.schedule is None:
+        return None
+    try:
+        next_slot(spec.schedule, spec.time_zone, now)
+    except SpecInvalid as error:
+        return Obstacle("ScheduleInvalid", str(error))
+    return None
 
 
-def job_status(
-    job: BackupJob, found: Obstacle | None, *, next_schedule: datetime | None, now: datetime
-) -> BackupJobStatus:
-    """The job's status with what stands in its way; Ready stays what the last finished run made it."""
-    conditions: Sequence[Condition] = job.status.conditions
+def standing(referred: Referred) -> tuple[object, ...]:
+    """All of an object that those that refer to it are judged by: while it is the same, they are judged the same."""
+    return getattr(referred.spec, "access_mode", None), unhealthy(referred)
+
+
+def judged_status(
+    owner: Resource[Any, StatusT], found: Obstacle | None, *, next_schedule: datetime | None, now: datetime
+) -> StatusT:
+    """The object's status with what stands in its way; Ready stays what the last finished run made it."""
+    conditions: Sequence[Condition] = owner.status.conditions
     if not any(condition.type == READY for condition in conditions):
         conditions = with_condition(
             conditions, READY, status="Unknown", reason="NoRunYet", message="No run has ended yet.", now=now
@@ -93,16 +106,17 @@ def job_status(
     conditions = with_condition(
         conditions, STALLED, status="True" if found else "False", reason=reason, message=message, now=now
     )
-    return job.status.model_copy(
+    return owner.status.model_copy(
         update={
-            "observed_generation": job.metadata.generation,
+            "observed_generation": owner.metadata.generation,
             "conditions": conditions,
             "next_schedule_time": next_schedule,
         }
     )
 
 
-def _unhealthy(checked: Datasource | StorageLocation) -> Obstacle | None:
+def unhealthy(checked: Datasource | StorageLocation) -> Obstacle | None:
+    """What its last check found."""
     kind = type(checked).__name__
     for condition in checked.status.conditions:
         if condition.type == READY and condition.status == "False":

@@ -7,7 +7,7 @@ from typing import Any
 from ..resources.common import Kind
 from ..resources.datasource import Datasource
 from ..resources.storage_location import StorageLocation
-from ..workers import backup_jobs
+from ..workers import judging
 from ..workers.context import Context
 from ..workers.scheduler import Scheduler
 
@@ -16,9 +16,9 @@ Checked = Datasource | StorageLocation
 
 async def seen(context: Context, scheduler: Scheduler, kind: Kind[Any], resource: Checked) -> None:
     """It exists, or has changed."""
-    backup_jobs.reference_seen(context, kind, resource)
+    judging.reference_seen(context, kind, resource)
 
 
 async def gone(context: Context, scheduler: Scheduler, kind: Kind[Any], resource: Checked) -> None:
     """It was deleted."""
-    backup_jobs.reference_gone(context, kind, resource)
+    judging.reference_gone(context, kind, resource)

@@ -68,13 +68,14 @@ class Context:
     unaudited: dict[str, AuditRow] = field(default_factory=dict)
     # Ended runs that the status of their BackupJob does not show yet, by UID.
     unsummarized: dict[str, BackupExecution] = field(default_factory=dict)
-    # BackupJobs whose status may not be true, by namespace and name, in the order in which that became known.
-    unjudged: dict[tuple[str, str], None] = field(default_factory=dict)
+    # Scheduled objects whose status may not be true, by plural, namespace and name, in the order in which that became
+    # known.
+    unjudged: dict[tuple[str, str, str], None] = field(default_factory=dict)
     # BackupJobs that may not be as recoverable as their status says, by namespace and name; and what the statuses may
     # not show yet of what ended RestoreRequests found, by UID. A restart finds both in the objects.
     unassessed: dict[tuple[str, str], None] = field(default_factory=dict)
     unproven: dict[str, Evidence] = field(default_factory=dict)
-    # What BackupJobs were last judged by, by the UID of the Datasource or StorageLocation: see ``readiness.standing``.
+    # What scheduled objects were last judged by, by the UID of the object that they refer to: see ``readiness.standing``.
     standings: dict[str, object] = field(default_factory=dict)
     # The newest pod of each run and check, by the UID of their object. The last that was seen of a run's pod stays
     # until the run has ended: it may be all that is left of the result.

@@ -10,44 +10,22 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
-from pydantic.alias_generators import to_camel
-
 from ..domain.naming import slot_run_name
 from ..domain.schedule import Timing, due
 from ..errors import SpecInvalid
 from ..kube import events
-from ..kube.client import JSON, Absent, Conflict, objects_path
+from ..kube.client import Absent, Conflict, objects_path
 from ..kube.status import change_status
-from ..resources.backup import BACKUP_EXECUTION, BACKUP_JOB
-from ..resources.common import API_VERSION, Kind, Resource, timestamp
+from ..resources.common import Kind, timestamp
 from .context import Context, now
 from .loop import attempt, enrol
+from .scheduled import SCHEDULED, Scheduled, ScheduledKind
 
 log = logging.getLogger(__name__)
 
 TICK_S = 1.0
 RETRY = timedelta(seconds=5)
 AT_ONCE = 16  # slots that are being started
-
-Scheduled = Resource[Any, Any]
-
-
-@dataclass(frozen=True)
-class ScheduledKind:
-    """A kind whose spec is a ScheduleSpec, and the kind of its runs."""
-
-    kind: Kind[Any]
-    run_kind: Kind[Any]
-    reference: str  # field of the run's spec that names the scheduled object
-
-    def owner_of(self, run: Resource[Any, Any]) -> str:
-        """The name of the scheduled object that a run is one of."""
-        return str(getattr(run.spec, self.reference).name)
-
-
-SCHEDULED = {
-    BACKUP_JOB.plural: ScheduledKind(BACKUP_JOB, BACKUP_EXECUTION, "backup_job_ref"),
-}
 
 
 @dataclass(frozen=True)
@@ -170,13 +148,13 @@ class Scheduler:
             message = f"The slot {timestamp(slot)} was left out, because {running} has not ended."
             await self._warn(waiting, slot, "SlotForbidden", message)
             return False
-        body = self._run_object(waiting, slot, name)
+        body = waiting.kind.run_object(waiting.owner, slot, name)
         path = objects_path(waiting.kind.run_kind, meta.namespace)
         try:
             await self._context.kube.create(path, body)
         except Conflict:
             there = waiting.kind.run_kind.model.read(await self._context.kube.get(f"{path}/{name}"))
-            if _is_slots_run(waiting, there, slot):
+            if waiting.kind.is_run_of(there, waiting.owner, slot):
                 return True
             message = f"{waiting.kind.run_kind.name} {name} exists and is no run of this slot. Delete or rename it."
             await self._warn(waiting, slot, "SlotNameTaken", message)
@@ -199,19 +177,6 @@ class Scheduler:
             ),
             None,
         )
-
-    def _run_object(self, waiting: _Waiting, slot: datetime, name: str) -> JSON:
-        meta = waiting.owner.metadata
-        return {
-            "apiVersion": API_VERSION,
-            "kind": waiting.kind.run_kind.name,
-            "metadata": {"name": name, "namespace": meta.namespace},
-            "spec": {
-                to_camel(waiting.kind.reference): {"name": meta.name},
-                "trigger": "Schedule",
-                "scheduledTime": timestamp(slot),
-            },
-        }
 
     async def _tell(self, waiting: _Waiting, slot: datetime | None, following: datetime, missed: int) -> None:
         def change(current: Scheduled) -> Any:
@@ -241,10 +206,3 @@ class Scheduler:
 
     def _push(self, waiting: _Waiting, slot: datetime) -> None:
         heapq.heappush(self._heap, (slot + waiting.timing.delay, waiting.owner.metadata.uid, slot))
-
-
-def _is_slots_run(waiting: _Waiting, there: Resource[Any, Any], slot: datetime) -> bool:
-    """Whether the object that has the run's name was made for the same slot of the same object."""
-    spec = there.spec
-    is_owners = waiting.kind.owner_of(there) == waiting.owner.metadata.name
-    return is_owners and spec.trigger == "Schedule" and spec.scheduled_time == slot

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from dataguardian.domain.readiness import job_status, obstacle, standing
+from dataguardian.domain.readiness import judged_status, obstacle, standing
 from dataguardian.resources.backup import BackupJob
 from dataguardian.resources.datasource import Datasource
 from dataguardian.resources.storage_location import StorageLocation
@@ -71,9 +71,9 @@ def test_a_schedule_that_never_comes_is_an_obstacle() -> None:
 
 def test_judging_a_job_twice_changes_nothing() -> None:
     job = backup_job()
-    first = job_status(job, None, next_schedule=None, now=NOW)
+    first = judged_status(job, None, next_schedule=None, now=NOW)
 
-    again = job_status(job.model_copy(update={"status": first}), None, next_schedule=None, now=datetime.now(UTC))
+    again = judged_status(job.model_copy(update={"status": first}), None, next_schedule=None, now=datetime.now(UTC))
 
     assert again == first
 
@@ -82,7 +82,7 @@ def test_ready_tells_of_the_last_run_and_not_of_an_obstacle() -> None:
     job = backup_job()
     found = obstacle(job, None, {"primary": bucket()}, now=NOW)
 
-    status = job_status(job, found, next_schedule=None, now=NOW)
+    status = judged_status(job, found, next_schedule=None, now=NOW)
 
     shown = {condition.type: (condition.status, condition.reason) for condition in status.conditions}
     assert shown == {"Ready": ("Unknown", "NoRunYet"), "Stalled": ("True", "DatasourceNotFound")}
