@@ -1,17 +1,40 @@
-"""Old run objects go, against a real API server."""
+"""Old run objects go, against a real API server and a real PostgreSQL."""
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from pathlib import Path
+
 import pytest
 
+from dataguardian.history import History, HistoryUnavailable
 from dataguardian.kube.client import JSON, Kubernetes, jobs_path
 from dataguardian.resources.backup import BACKUP_EXECUTION, BACKUP_JOB, BackupExecution
+from dataguardian.workers import recorder, rows
 from dataguardian.workers.context import Context
 from dataguardian.workers.history_limits import limit_all
+from dataguardian.workers.operations import RUN_KINDS
 
 from . import stored
+from .clients import postgres_settings
+from .recording import Place
+from .services import PostgresServer
 
 NONE = {"failedHistoryLimit": 0, "successfulHistoryLimit": 0}
+
+
+@pytest.fixture
+async def history(postgres_server: PostgresServer, migrated: str, tmp_path: Path) -> AsyncIterator[History]:
+    """A history with its tables."""
+    async with History(postgres_settings(postgres_server, migrated, tmp_path)) as opened:
+        yield opened
+
+
+async def record(context: Context, *runs: BackupExecution) -> None:
+    """History gets the rows of these runs."""
+    for run in runs:
+        recorder.record_state(context, RUN_KINDS["backup"], run)
+    await rows.write_waiting(context)
 
 
 async def names(kube: Kubernetes, namespace: str) -> set[str]:
@@ -22,11 +45,14 @@ async def test_the_oldest_runs_that_left_nothing_are_deleted_beyond_each_limit(
     context: Context, kube: Kubernetes, namespace: str
 ) -> None:
     job = await stored.job(context, namespace, failedHistoryLimit=1, successfulHistoryLimit=1)
-    await stored.entry(context, job, 1, phase="Failed", copies={})
-    await stored.entry(context, job, 2, phase="Cancelled", copies={})
-    await stored.entry(context, job, 3, copies={"primary": "Removed"})
-    await stored.entry(context, job, 4, copies={"primary": "Missing"})
-    await stored.entry(context, job, 5, copies={"primary": "Stored", "offsite": "Missing"})
+    ended = [
+        await stored.entry(context, job, 1, phase="Failed", copies={}),
+        await stored.entry(context, job, 2, phase="Cancelled", copies={}),
+        await stored.entry(context, job, 3, copies={"primary": "Removed"}),
+        await stored.entry(context, job, 4, copies={"primary": "Missing"}),
+        await stored.entry(context, job, 5, copies={"primary": "Stored", "offsite": "Missing"}),
+    ]
+    await record(context, *ended)
 
     for _ in range(2):
         await limit_all(context)
@@ -39,6 +65,7 @@ async def test_a_backup_that_is_found_again_meanwhile_is_kept(
 ) -> None:
     job = await stored.job(context, namespace, **NONE)
     entry = await stored.entry(context, job, copies={"primary": "Missing"})
+    await record(context, entry)
     status = [{"location": "primary", "key": entry.status.copies[0].key, "state": "Stored"}]
     path = f"/apis/dataguardian.io/v1alpha1/namespaces/{namespace}/backupexecutions/nightly-1/status"
     await kube.patch(path, {"status": {"copies": status}})
@@ -50,7 +77,7 @@ async def test_a_backup_that_is_found_again_meanwhile_is_kept(
 
 async def test_runs_of_a_deleted_job_are_kept(context: Context, kube: Kubernetes, namespace: str) -> None:
     job = await stored.job(context, namespace, **NONE)
-    await stored.entry(context, job, phase="Failed", copies={})
+    await record(context, await stored.entry(context, job, phase="Failed", copies={}))
     context.catalog.drop(BACKUP_JOB, job)
 
     await limit_all(context)
@@ -62,7 +89,7 @@ async def test_a_run_whose_upload_is_being_tried_again_is_kept(
     context: Context, kube: Kubernetes, namespace: str
 ) -> None:
     job = await stored.job(context, namespace, **NONE)
-    await stored.entry(context, job, phase="Failed", copies={})
+    await record(context, await stored.entry(context, job, phase="Failed", copies={}))
     spec = {"backupJobRef": {"name": "nightly"}, "trigger": "Retry", "retryOf": "nightly-1"}
     retry = await stored.create(kube, BACKUP_EXECUTION, namespace, "again", spec, {"phase": "Running"})
     context.catalog.put(BACKUP_EXECUTION, BackupExecution.read(retry))
@@ -77,7 +104,7 @@ async def test_a_run_is_deleted_only_when_its_log_is_in_history(
     context: Context, kube: Kubernetes, namespace: str, recorded: bool, left: set[str]
 ) -> None:
     job = await stored.job(context, namespace, **NONE)
-    await stored.entry(context, job, phase="Failed", copies={})
+    await record(context, await stored.entry(context, job, phase="Failed", copies={}))
     pod = {"restartPolicy": "Never", "containers": [{"name": "runner", "image": "unused"}]}
     spec: JSON = {"template": {"spec": pod}, **({"ttlSecondsAfterFinished": 3600} if recorded else {})}
     body: JSON = {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "backup-nightly-1"}, "spec": spec}
@@ -86,3 +113,24 @@ async def test_a_run_is_deleted_only_when_its_log_is_in_history(
     await limit_all(context)
 
     assert await names(kube, namespace) == left
+
+
+async def test_a_run_that_history_has_no_row_of_is_kept(context: Context, kube: Kubernetes, namespace: str) -> None:
+    job = await stored.job(context, namespace, **NONE)
+    await stored.entry(context, job, phase="Failed", copies={})  # its operator was killed before it wrote the row
+
+    await limit_all(context)
+
+    assert await names(kube, namespace) == {"nightly-1"}
+
+
+async def test_nothing_is_deleted_while_history_is_away(context: Context, kube: Kubernetes, place: Place) -> None:
+    context.history = place.history
+    job = await stored.job(context, place.namespace, **NONE)
+    await record(context, await stored.entry(context, job, phase="Failed", copies={}))
+    place.server.stop()
+
+    with pytest.raises(HistoryUnavailable):
+        await limit_all(context)
+
+    assert await names(kube, place.namespace) == {"nightly-1"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from functools import partial
+from typing import Any
 
 from ..domain.catalogue import STORED, Entry
 from ..domain.limits import superseded
@@ -11,54 +12,75 @@ from ..domain.naming import kubernetes_job_name
 from ..domain.status import is_terminal
 from ..kube.client import Absent, Conflict, jobs_path, objects_path
 from ..resources.backup import BACKUP_EXECUTION, BACKUP_JOB, BackupExecution
-from .context import Context
-from .entry_status import read_entry
+from ..resources.common import Resource
+from . import rows
+from .context import Context, now
 from .loop import attempt
+from .operations import RUN_KINDS, RunKind
 
 log = logging.getLogger(__name__)
 
 TICK_S = 60.0
 
+Run = Resource[Any, Any]
+
 
 async def limit_all(context: Context) -> None:
-    """Delete what is beyond the limits of each job that exists; a step of the worker ``history-limits``."""
+    """Delete what is beyond the limits of each job that exists; a step of the worker ``history-limits``.
+
+    Raises HistoryUnavailable: without history nothing is known to be recorded.
+    """
+    old = _old_backups(context)
+    if old:
+        await context.history.check()
+    for entry in old:
+        await attempt("history-limits", partial(_delete, context, RUN_KINDS["backup"], entry))
+
+
+def _old_backups(context: Context) -> list[Entry]:
     retried = {
         (run.metadata.namespace, run.spec.retry_of)
         for run in context.catalog.all(BACKUP_EXECUTION)
         if run.spec.retry_of is not None
     }
-    for job in context.catalog.all(BACKUP_JOB):
-        entries = context.catalog.entries.of_job(job.metadata.namespace, job.metadata.name)
-        for entry in superseded(job, entries):
-            if (entry.namespace, entry.name) not in retried:
-                await attempt("history-limits", partial(_delete, context, entry))
+    return [
+        entry
+        for job in context.catalog.all(BACKUP_JOB)
+        for entry in superseded(job, context.catalog.entries.of_job(job.metadata.namespace, job.metadata.name))
+        if (entry.namespace, entry.name) not in retried
+    ]
 
 
-async def _delete(context: Context, entry: Entry) -> None:
-    execution = await read_entry(context, entry)
-    if execution is None or _is_wanted(execution) or not await _is_recorded(context, entry):
-        return
-    path = objects_path(BACKUP_EXECUTION, entry.namespace, entry.name)
-    try:
-        await context.kube.delete(path, as_seen=execution.metadata)
-    except Conflict:
-        return  # it has changed, and is judged again
-    context.catalog.entries.forget(entry)
-    log.info("Run object deleted", extra={"action": "run_deleted", "namespace": entry.namespace, "run": entry.name})
+async def _delete(context: Context, run_kind: RunKind, old: Entry) -> None:
+    run = await context.catalog.read(run_kind.kind, old.namespace, old.name)
+    if run is not None and run.metadata.uid == old.uid:
+        if _is_wanted(run) or not await _is_recorded(context, run_kind, run):
+            return
+        try:
+            await context.kube.delete(objects_path(run_kind.kind, old.namespace, old.name), as_seen=run.metadata)
+        except Conflict:
+            return  # it has changed, and is judged again
+        log.info("Run object deleted", extra={"action": "run_deleted", "namespace": old.namespace, "run": old.name})
+    context.catalog.entries.forget(old)
 
 
-def _is_wanted(execution: BackupExecution) -> bool:
+def _is_wanted(run: Run) -> bool:
     """Whether the object as it is now must stay."""
-    return not is_terminal(execution.status) or any(copy.state == STORED for copy in execution.status.copies)
+    is_stored = isinstance(run, BackupExecution) and any(copy.state == STORED for copy in run.status.copies)
+    return is_stored or not is_terminal(run.status)
 
 
-async def _is_recorded(context: Context, entry: Entry) -> bool:
-    """Whether nothing of the run waits to be written: its Kubernetes Job, and so its log, goes with the object."""
-    waiting = (entry.execution_id in context.unwritten, entry.uid in context.unsummarized)
-    if any(waiting):
+async def _is_recorded(context: Context, run_kind: RunKind, run: Run) -> bool:
+    """Whether history has all of the run: its Kubernetes Job, and so its log, goes with the object."""
+    row = rows.row_of(run_kind, run, observed_at=now())
+    if row is None or row.id in context.unwritten or run.metadata.uid in context.unsummarized:
         return False
+    known = (await context.history.recorded([row.id])).get(row.id)
+    if known is None or known.is_behind(row):
+        return False
+    meta = run.metadata
     try:
-        job = await context.kube.get(jobs_path(entry.namespace, kubernetes_job_name("backup", entry.name)))
+        job = await context.kube.get(jobs_path(meta.namespace, kubernetes_job_name(run_kind.operation, meta.name)))
     except Absent:
         return True
     return job["spec"].get("ttlSecondsAfterFinished") is not None
