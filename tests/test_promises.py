@@ -11,7 +11,7 @@ from dataguardian.codec import CODECS
 from dataguardian.domain.manifest import CODEC_COMMAND, CODEC_SUFFIX
 from dataguardian.engines import ENGINES
 from dataguardian.handlers.triggers import GONE, SEEN
-from dataguardian.kube.rbac import OPERATOR_RULES
+from dataguardian.kube.rbac import OPERATOR_RULES, RESTORE, RESTORE_VERIFY
 from dataguardian.resources import KINDS
 from dataguardian.resources.backup import Codec
 from dataguardian.resources.datasource import Engine
@@ -47,6 +47,13 @@ def test_the_operator_may_not_read_secrets_nor_write_what_people_write() -> None
     for rule in OPERATOR_RULES:
         assert "secrets" not in rule["resources"]
         assert "*" not in [*rule["resources"], *rule["verbs"], *rule["apiGroups"]]
+
+
+def test_the_operator_may_verify_backups_and_not_restore_them() -> None:
+    verbs = [verb for rule in OPERATOR_RULES if "backupexecutions" in rule["resources"] for verb in rule["verbs"]]
+
+    assert RESTORE_VERIFY in verbs
+    assert RESTORE not in verbs
 
 
 @pytest.mark.parametrize("sample", SAMPLES, ids=[sample.name for sample in SAMPLES])

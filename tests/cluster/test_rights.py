@@ -28,7 +28,9 @@ def allowed(cluster: Cluster, verb: str, resource: str) -> bool:
         ("create", "pods"),
         ("create", "pods/exec"),
         ("delete", "backupjobs.dataguardian.io"),
+        ("delete", "restoredrills.dataguardian.io"),
         ("update", "backupjobs.dataguardian.io"),
+        ("update", "restorerequests.dataguardian.io"),
         ("restore", "backupexecutions.dataguardian.io"),
     ],
 )
@@ -36,8 +38,16 @@ def test_the_operator_may_not(cluster: Cluster, verb: str, resource: str) -> Non
     assert not allowed(cluster, verb, resource)
 
 
-def test_the_operator_may_what_it_has_to(cluster: Cluster) -> None:
-    assert allowed(cluster, "create", "jobs.batch")
+@pytest.mark.parametrize(
+    ("verb", "resource"),
+    [
+        ("create", "jobs.batch"),
+        ("create", "restorerequests.dataguardian.io"),
+        ("restore-verify", "backupexecutions.dataguardian.io"),
+    ],
+)
+def test_the_operator_may_what_it_has_to(cluster: Cluster, verb: str, resource: str) -> None:
+    assert allowed(cluster, verb, resource)
 
 
 def test_a_runners_pod_has_no_token_no_secret_in_sight_and_cannot_write_to_its_root(big_shop: Shop) -> None:

@@ -8,16 +8,22 @@ from pathlib import Path
 import pytest
 
 from dataguardian.history import History, HistoryUnavailable
-from dataguardian.kube.client import JSON, Kubernetes, jobs_path
+from dataguardian.kube.client import JSON, Kubernetes, jobs_path, objects_path
+from dataguardian.resources import drill, restore
 from dataguardian.resources.backup import BACKUP_EXECUTION, BACKUP_JOB, BackupExecution
+from dataguardian.resources.drill import RestoreDrill
+from dataguardian.resources.restore import RestoreRequest
 from dataguardian.workers import recorder, rows
 from dataguardian.workers.context import Context
 from dataguardian.workers.history_limits import limit_all
-from dataguardian.workers.operations import RUN_KINDS
+from dataguardian.workers.judging import judge
+from dataguardian.workers.operations import run_kind_of
+from dataguardian.workers.scheduler import Scheduler
 
 from . import stored
 from .clients import postgres_settings
 from .recording import Place
+from .rehearsed import make_drill, request
 from .services import PostgresServer
 
 NONE = {"failedHistoryLimit": 0, "successfulHistoryLimit": 0}
@@ -30,10 +36,10 @@ async def history(postgres_server: PostgresServer, migrated: str, tmp_path: Path
         yield opened
 
 
-async def record(context: Context, *runs: BackupExecution) -> None:
+async def record(context: Context, *runs: BackupExecution | RestoreRequest) -> None:
     """History gets the rows of these runs."""
     for run in runs:
-        recorder.record_state(context, RUN_KINDS["backup"], run)
+        recorder.record_state(context, run_kind_of(run), run)
     await rows.write_waiting(context)
 
 
@@ -134,3 +140,53 @@ async def test_nothing_is_deleted_while_history_is_away(context: Context, kube: 
         await limit_all(context)
 
     assert await names(kube, place.namespace) == {"nightly-1"}
+
+
+async def drilled(context: Context, owner: RestoreDrill, *ended: RestoreRequest) -> None:
+    """The runs have ended, and the status of their drill tells of them."""
+    for run in ended:
+        context.catalog.put(restore.KIND, run)
+    await judge(context, Scheduler(context), drill.KIND, owner)
+
+
+async def requests(kube: Kubernetes, namespace: str) -> list[str]:
+    found, _ = await kube.list(objects_path(restore.KIND, namespace))
+    return sorted(run["metadata"]["name"] for run in found)
+
+
+async def test_the_oldest_drills_are_deleted_beyond_each_limit_and_no_other_restore(
+    context: Context, kube: Kubernetes, namespace: str
+) -> None:
+    owner = await make_drill(context, namespace, successfulHistoryLimit=1, failedHistoryLimit=2)
+    phases = ["Failed", "Completed", "Cancelled", "Completed", "Failed"]
+    ended = [
+        await request(context, namespace, f"run-{hours}", phase, hours_ago=hours) for hours, phase in enumerate(phases)
+    ]
+    spec = {"backupExecutionRef": {"name": "nightly-1"}, "confirmationPhrase": "RESTAURAR"}
+    status = {"phase": "Failed", "completionTime": "2026-01-01T00:00:00Z"}
+    other = await stored.create(kube, restore.KIND, namespace, "bring-back", spec, status)
+    context.catalog.put(restore.KIND, RestoreRequest.read(other))
+    await drilled(context, owner, *ended)
+    await record(context, *ended)
+
+    for _ in range(2):
+        await limit_all(context)
+
+    assert await requests(kube, namespace) == ["bring-back", "run-0", "run-1", "run-2"]
+    assert len(context.catalog.drill_runs.of_drill(namespace, "weekly")) == 3
+
+
+async def test_neither_the_drill_that_a_status_names_nor_one_without_a_row_is_deleted(
+    context: Context, kube: Kubernetes, namespace: str
+) -> None:
+    owner = await make_drill(context, namespace, failedHistoryLimit=0)
+    latest, unrecorded, recorded = [
+        await request(context, namespace, name, "Failed", hours_ago=hours)
+        for hours, name in enumerate(["latest", "unrecorded", "recorded"])
+    ]
+    await drilled(context, owner, latest, unrecorded, recorded)
+    await record(context, latest, recorded)
+
+    await limit_all(context)
+
+    assert await requests(kube, namespace) == ["latest", "unrecorded"]

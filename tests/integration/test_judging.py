@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from dataguardian.handlers import backup_jobs, checked
+from dataguardian.handlers import backup_jobs, checked, drills
 from dataguardian.kube.client import JSON, Kubernetes, objects_path
-from dataguardian.resources import datasource, storage_location
+from dataguardian.resources import datasource, drill, storage_location
 from dataguardian.resources.backup import BACKUP_JOB, BackupJob
 from dataguardian.resources.common import API_VERSION, Kind
 from dataguardian.resources.datasource import Datasource
@@ -31,7 +31,9 @@ SPECS: dict[str, JSON] = {
         "storage": {"locations": [{"name": "primary"}]},
         "schedule": "0 2 * * *",
     },
+    drill.KIND.plural: {"backupJobRef": {"name": "nightly"}, "targetDatasourceRef": {"name": "orders"}},
 }
+HANDLERS: dict[str, Any] = {BACKUP_JOB.plural: backup_jobs, drill.KIND.plural: drills}
 
 
 class Seen:
@@ -48,7 +50,7 @@ class Seen:
         return made
 
     async def see(self, kind: Kind[Any], body: JSON) -> None:
-        handler: Any = backup_jobs if kind is BACKUP_JOB else checked
+        handler = HANDLERS.get(kind.plural, checked)
         await handler.seen(self.context, self.scheduler, kind, kind.model.read(body))
         await judge_all(self.context, self.scheduler)
 
@@ -66,8 +68,8 @@ class Seen:
     async def job(self) -> JSON:
         return await self.kube.get(objects_path(BACKUP_JOB, self.namespace, "nightly"))
 
-    async def obstacle(self) -> str:
-        conditions = (await self.job())["status"]["conditions"]
+    async def obstacle(self, kind: Kind[Any] = BACKUP_JOB, name: str = "nightly") -> str:
+        conditions = (await self.kube.get(objects_path(kind, self.namespace, name)))["status"]["conditions"]
         return next(str(condition["reason"]) for condition in conditions if condition["type"] == "Stalled")
 
 
@@ -121,3 +123,27 @@ async def test_the_status_claims_no_spec_that_was_not_judged(seen: Seen) -> None
     now = await seen.job()
     assert now["status"]["observedGeneration"] == edited["metadata"]["generation"]
     assert "T03:30:00Z" in now["status"]["nextScheduleTime"]
+
+
+async def test_a_drill_tells_of_a_job_and_a_datasource_that_are_missing_are_made_and_are_deleted(seen: Seen) -> None:
+    await seen.create(drill.KIND, "weekly")
+    told = [await seen.obstacle(drill.KIND, "weekly")]
+
+    job = await seen.create(BACKUP_JOB, "nightly")
+    told.append(await seen.obstacle(drill.KIND, "weekly"))
+    await seen.create(datasource.KIND, "orders")
+    told.append(await seen.obstacle(drill.KIND, "weekly"))
+    await seen.kube.delete(objects_path(BACKUP_JOB, seen.namespace, "nightly"))
+    await backup_jobs.gone(seen.context, seen.scheduler, BACKUP_JOB, BackupJob.read(job))
+    await judge_all(seen.context, seen.scheduler)
+    told.append(await seen.obstacle(drill.KIND, "weekly"))
+
+    assert told == ["BackupJobNotFound", "DatasourceNotFound", "AsExpected", "BackupJobNotFound"]
+
+
+async def test_a_drills_ready_waits_for_its_first_run(seen: Seen) -> None:
+    await seen.create(drill.KIND, "weekly")
+
+    conditions = (await seen.kube.get(objects_path(drill.KIND, seen.namespace, "weekly")))["status"]["conditions"]
+    shown = {condition["type"]: (condition["status"], condition["reason"]) for condition in conditions}
+    assert shown == {"Ready": ("Unknown", "NoRunYet"), "Stalled": ("True", "BackupJobNotFound")}

@@ -5,6 +5,7 @@ from uuid import UUID
 
 from dataguardian.resources.backup import BackupExecution, BackupJob
 from dataguardian.resources.datasource import Datasource
+from dataguardian.resources.drill import RestoreDrill
 from dataguardian.resources.restore import RestoreRequest
 from dataguardian.resources.storage_location import StorageLocation
 
@@ -57,3 +58,24 @@ def execution(name: str = "nightly-1", number: int = 5, status: dict[str, Any] |
 def restore_request(**spec: Any) -> RestoreRequest:
     whole = {"backupExecutionRef": {"name": "nightly-1"}, "confirmationPhrase": "RESTAURAR", **spec}
     return RestoreRequest.read({"metadata": metadata("bring-back", 6), "spec": whole})
+
+
+def restore_drill(status: dict[str, Any] | None = None, **spec: Any) -> RestoreDrill:
+    whole = {"backupJobRef": {"name": "nightly"}, **spec}
+    return RestoreDrill.read({"metadata": metadata("weekly", 7), "spec": whole, "status": status})
+
+
+def drill_request(name: str, phase: str | None = "Completed", at: str = CREATED, **spec: Any) -> RestoreRequest:
+    """A RestoreRequest of that drill; it took 42 s when it was completed."""
+    whole = {"restoreDrillRef": {"name": "weekly"}, "verificationMode": True, **spec}
+    completed = phase == "Completed"
+    ready = {
+        "type": "Ready",
+        "status": "True" if completed else "False",
+        "reason": phase,
+        "message": "m",
+        "lastTransitionTime": at,
+    }
+    ended = {"phase": phase, "completionTime": at, "conditions": [ready], "restoreSeconds": 42 if completed else None}
+    meta = metadata(name, int.from_bytes(name.encode()))
+    return RestoreRequest.read({"metadata": meta, "spec": whole, "status": ended if phase else {}})

@@ -1,11 +1,17 @@
-"""History limits: which run objects of a job may be deleted."""
+"""History limits: which run objects of a BackupJob or a RestoreDrill may be deleted."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TypeVar
 
-from ..resources.backup import BackupJob
+from ..resources.backup import BackupJob, BackupJobSpec
+from ..resources.drill import RestoreDrill, RestoreDrillSpec
 from .catalogue import Entry
+from .drills import DrillRun
+from .summary import rank
+
+EndedT = TypeVar("EndedT", bound=Entry | DrillRun)
 
 
 def superseded(job: BackupJob, entries: Iterable[Entry]) -> list[Entry]:
@@ -13,15 +19,20 @@ def superseded(job: BackupJob, entries: Iterable[Entry]) -> list[Entry]:
 
     Each limit keeps so many of the newest: of failed and cancelled runs, and of completed runs whose backup is gone.
     """
-    gone = sorted(
-        (entry for entry in entries if _is_of(entry, job) and not entry.stored),
-        key=lambda entry: (entry.ended, entry.name),
-        reverse=True,
-    )
-    completed = [entry for entry in gone if entry.phase == "Completed"]
-    others = [entry for entry in gone if entry.phase in ("Failed", "Cancelled")]
-    spec = job.spec
-    return [*completed[spec.successful_history_limit :], *others[spec.failed_history_limit :]]
+    return _beyond(job.spec, (entry for entry in entries if _is_of(entry, job) and not entry.stored))
+
+
+def superseded_drills(drill: RestoreDrill, runs: Iterable[DrillRun]) -> list[DrillRun]:
+    """The oldest runs of the drill beyond its limits; never one that its status names, or does not know of yet."""
+    latest = drill.status.last_execution
+    return [run for run in _beyond(drill.spec, runs) if latest is not None and run.rank < rank(latest)]
+
+
+def _beyond(limits: BackupJobSpec | RestoreDrillSpec, ended: Iterable[EndedT]) -> list[EndedT]:
+    newest = sorted(ended, key=lambda run: (run.ended, run.name), reverse=True)
+    completed = [run for run in newest if run.phase == "Completed"]
+    others = [run for run in newest if run.phase in ("Failed", "Cancelled")]
+    return [*completed[limits.successful_history_limit :], *others[limits.failed_history_limit :]]
 
 
 def _is_of(entry: Entry, job: BackupJob) -> bool:

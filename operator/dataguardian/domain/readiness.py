@@ -16,7 +16,7 @@ from ..resources.storage_location import StorageLocation
 from .conditions import READY, STALLED, with_condition
 from .schedule import next_slot
 
-Referred = Datasource | StorageLocation
+Referred = BackupJob | Datasource | StorageLocation
 StatusT = TypeVar("StatusT", bound=ScheduleStatus)
 
 
@@ -31,6 +31,11 @@ class Obstacle:
 def datasource_missing(name: str) -> Obstacle:
     """The named Datasource is not there."""
     return Obstacle("DatasourceNotFound", f"Datasource {name!r} does not exist. Create it, or correct the reference.")
+
+
+def backup_job_missing(name: str) -> Obstacle:
+    """The named BackupJob is not there."""
+    return Obstacle("BackupJobNotFound", f"BackupJob {name!r} does not exist. Create it, or correct the reference.")
 
 
 def location_missing(name: str) -> Obstacle:
@@ -90,6 +95,8 @@ def schedule_invalid(spec: ScheduleSpec, *, now: datetime) -> Obstacle | None:
 
 def standing(referred: Referred) -> tuple[object, ...]:
     """All of an object that those that refer to it are judged by: while it is the same, they are judged the same."""
+    if isinstance(referred, BackupJob):
+        return ()  # a drill needs it to be there, however it is
     return getattr(referred.spec, "access_mode", None), unhealthy(referred)
 
 

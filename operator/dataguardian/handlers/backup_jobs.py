@@ -1,4 +1,4 @@
-"""BackupJobs: their next slot, what stands in their way, and what they can bring back."""
+"""BackupJobs: their next slot, and what stands in their way; the drills that verify their backups."""
 
 from __future__ import annotations
 
@@ -13,8 +13,10 @@ async def seen(context: Context, scheduler: Scheduler, kind: Kind[BackupJob], re
     """It exists, or has changed."""
     judging.seen(context, scheduler, kind, resource)
     context.unassessed[resource.metadata.namespace, resource.metadata.name] = None
+    judging.reference_seen(context, kind, resource)
 
 
 async def gone(context: Context, scheduler: Scheduler, kind: Kind[BackupJob], resource: BackupJob) -> None:
     """It was deleted. Its backups stay where they are, and so do their entries."""
     judging.gone(context, scheduler, kind, resource)
+    judging.reference_gone(context, kind, resource)

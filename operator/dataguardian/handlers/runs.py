@@ -11,6 +11,7 @@ from ..workers import recoverability
 from ..workers.cancel import cancel
 from ..workers.context import Context
 from ..workers.dispatcher import accept
+from ..workers.judging import run_seen
 from ..workers.operations import run_kind_of
 from ..workers.recorder import forget
 from ..workers.scheduler import Scheduler
@@ -19,6 +20,7 @@ from ..workers.scheduler import Scheduler
 async def seen(context: Context, scheduler: Scheduler, kind: Kind[Any], resource: Resource[Any, Any]) -> None:
     """It exists, or has changed; a new one is accepted, and one that is to end is cancelled."""
     context.catalog.put(kind, resource)
+    run_seen(context, kind, resource)
     if resource.status.phase is None:
         await accept(context, run_kind_of(resource), resource)
     elif resource.spec.cancel and not is_terminal(resource.status):

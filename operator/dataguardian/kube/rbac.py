@@ -12,6 +12,8 @@ from ..domain.naming import LEASE
 from ..resources import KINDS
 from ..resources.common import GROUP
 
+# The verbs that the admission policies ask for, on the BackupExecution that a RestoreRequest names.
+RESTORE, RESTORE_VERIFY = "restore", "restore-verify"
 OPERATOR_RULES: tuple[Mapping[str, Any], ...] = (
     {
         "apiGroups": [GROUP],
@@ -19,7 +21,9 @@ OPERATOR_RULES: tuple[Mapping[str, Any], ...] = (
         "verbs": ["get", "list", "watch"],
     },
     {"apiGroups": [GROUP], "resources": [f"{kind.plural}/status" for kind in KINDS], "verbs": ["patch"]},
-    {"apiGroups": [GROUP], "resources": ["backupexecutions"], "verbs": ["create", "delete"]},
+    {"apiGroups": [GROUP], "resources": ["backupexecutions", "restorerequests"], "verbs": ["create", "delete"]},
+    # It creates the RestoreRequests of drills, which are verifications, and may do no more.
+    {"apiGroups": [GROUP], "resources": ["backupexecutions"], "verbs": [RESTORE_VERIFY]},
     {
         "apiGroups": ["batch"],
         "resources": ["jobs"],
@@ -47,8 +51,6 @@ LEASE_RULES: tuple[Mapping[str, Any], ...] = (
     },
 )
 
-# The verbs that the admission policies ask for, on the BackupExecution that a RestoreRequest names.
-RESTORE, RESTORE_VERIFY = "restore", "restore-verify"
 _EVERYTHING = [kind.plural for kind in KINDS]
 _WRITE = ["create", "update", "patch", "delete", "deletecollection"]
 VIEWER_RULES: tuple[Mapping[str, Any], ...] = (

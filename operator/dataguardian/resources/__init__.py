@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from . import backup, datasource, restore, storage_location
+from . import backup, datasource, drill, restore, storage_location
 from .common import Kind
 
 KINDS: tuple[Kind[Any], ...] = (
@@ -11,4 +11,5 @@ KINDS: tuple[Kind[Any], ...] = (
     backup.BACKUP_JOB,
     backup.BACKUP_EXECUTION,
     restore.KIND,
+    drill.KIND,
 )

@@ -11,6 +11,8 @@ from ..kube.listing import pages
 from ..resources.backup import BackupExecution
 from ..resources.common import Kind, Resource, ResourceT
 from ..resources.execution import RunStatus
+from ..resources.restore import RestoreRequest
+from .drill_runs import DrillRuns
 from .entries import Entries
 
 Key = tuple[str, str]  # namespace, name
@@ -27,6 +29,7 @@ class Catalog:
     def __init__(self, kube: Kubernetes) -> None:
         self._kube = kube
         self.entries = Entries(kube)
+        self.drill_runs = DrillRuns()
         self._objects: dict[str, dict[Key, Any]] = {}
         # UIDs of runs that were seen to have ended, the latest ones: an older version may arrive after the newest.
         self._ended: dict[str, None] = {}
@@ -48,6 +51,8 @@ class Catalog:
             self._changes[kind.plural] += 1
         if isinstance(resource, BackupExecution):
             self.entries.put(resource)
+        if isinstance(resource, RestoreRequest):
+            self.drill_runs.put(resource)
         if _is_over(resource):
             self._ended[resource.metadata.uid] = None
             if len(self._ended) > REMEMBERED_ENDS:
@@ -62,6 +67,8 @@ class Catalog:
         self._changes[kind.plural] += 1
         if isinstance(resource, BackupExecution):
             self.entries.drop(resource)
+        if isinstance(resource, RestoreRequest):
+            self.drill_runs.drop(resource)
         self._let_go(kind, resource)
 
     def all(self, kind: Kind[ResourceT]) -> list[ResourceT]:

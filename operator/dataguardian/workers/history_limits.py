@@ -7,10 +7,12 @@ from functools import partial
 from typing import Any
 
 from ..domain.catalogue import STORED, Entry
-from ..domain.limits import superseded
+from ..domain.drills import DrillRun
+from ..domain.limits import superseded, superseded_drills
 from ..domain.naming import kubernetes_job_name
 from ..domain.status import is_terminal
 from ..kube.client import Absent, Conflict, jobs_path, objects_path
+from ..resources import drill
 from ..resources.backup import BACKUP_EXECUTION, BACKUP_JOB, BackupExecution
 from ..resources.common import Resource
 from . import rows
@@ -26,15 +28,15 @@ Run = Resource[Any, Any]
 
 
 async def limit_all(context: Context) -> None:
-    """Delete what is beyond the limits of each job that exists; a step of the worker ``history-limits``.
+    """Delete what is beyond the limits of each job and each drill that exists; a step of the worker ``history-limits``.
 
     Raises HistoryUnavailable: without history nothing is known to be recorded.
     """
-    old = _old_backups(context)
+    old: list[Entry | DrillRun] = [*_old_backups(context), *_old_drills(context)]
     if old:
         await context.history.check()
-    for entry in old:
-        await attempt("history-limits", partial(_delete, context, RUN_KINDS["backup"], entry))
+    for ended in old:
+        await attempt("history-limits", partial(_delete, context, ended))
 
 
 def _old_backups(context: Context) -> list[Entry]:
@@ -51,7 +53,18 @@ def _old_backups(context: Context) -> list[Entry]:
     ]
 
 
-async def _delete(context: Context, run_kind: RunKind, old: Entry) -> None:
+def _old_drills(context: Context) -> list[DrillRun]:
+    return [
+        run
+        for owner in context.catalog.all(drill.KIND)
+        for run in superseded_drills(
+            owner, context.catalog.drill_runs.of_drill(owner.metadata.namespace, owner.metadata.name)
+        )
+    ]
+
+
+async def _delete(context: Context, old: Entry | DrillRun) -> None:
+    run_kind = RUN_KINDS["backup" if isinstance(old, Entry) else "restore"]
     run = await context.catalog.read(run_kind.kind, old.namespace, old.name)
     if run is not None and run.metadata.uid == old.uid:
         if _is_wanted(run) or not await _is_recorded(context, run_kind, run):
@@ -61,7 +74,10 @@ async def _delete(context: Context, run_kind: RunKind, old: Entry) -> None:
         except Conflict:
             return  # it has changed, and is judged again
         log.info("Run object deleted", extra={"action": "run_deleted", "namespace": old.namespace, "run": old.name})
-    context.catalog.entries.forget(old)
+    if isinstance(old, Entry):
+        context.catalog.entries.forget(old)
+    else:
+        context.catalog.drill_runs.forget(old)
 
 
 def _is_wanted(run: Run) -> bool:

@@ -1,4 +1,4 @@
-"""The status of what runs by a schedule, kept true: what stands in its way, and when it runs next."""
+"""The status of what runs by a schedule, kept true: what stands in its way, when it runs next, what it found."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from functools import partial
 from typing import Any
 
 from ..domain.readiness import Referred, judged_status, standing
+from ..domain.status import is_terminal
 from ..kube.status import change_status
-from ..resources.common import Kind
+from ..resources.common import Kind, Resource
 from .context import Context, now
 from .loop import attempt
 from .scheduled import SCHEDULED, Scheduled
@@ -32,6 +33,16 @@ def gone(context: Context, scheduler: Scheduler, kind: Kind[Any], owner: Schedul
     scheduler.forget(owner)
 
 
+def run_seen(context: Context, kind: Kind[Any], run: Resource[Any, Any]) -> None:
+    """A run exists, or has changed: when it has ended, what it was a run of learns how."""
+    if not is_terminal(run.status):
+        return
+    for scheduled in SCHEDULED.values():
+        owner = scheduled.owner_of(run) if scheduled.run_kind is kind and scheduled.learn else None
+        if owner is not None:
+            ask(context, scheduled.kind, run.metadata.namespace, owner)
+
+
 def reference_seen(context: Context, kind: Kind[Any], referred: Referred) -> None:
     """An object that others refer to exists, or has changed: those are judged again.
 
@@ -52,11 +63,13 @@ def reference_gone(context: Context, kind: Kind[Any], referred: Referred) -> Non
 
 
 def _ask_dependents(context: Context, kind: Kind[Any], changed: Referred) -> None:
-    reference = (kind.plural, changed.metadata.name)
     for scheduled in SCHEDULED.values():
+        names = scheduled.references.get(kind.plural)
+        if names is None:
+            continue
         for owner in context.catalog.all(scheduled.kind):
             meta = owner.metadata
-            if meta.namespace == changed.metadata.namespace and reference in scheduled.references(owner):
+            if meta.namespace == changed.metadata.namespace and changed.metadata.name in names(owner):
                 ask(context, scheduled.kind, meta.namespace, meta.name)
 
 
@@ -87,9 +100,12 @@ async def judge_all(context: Context, scheduler: Scheduler) -> None:
 
 
 async def judge(context: Context, scheduler: Scheduler, kind: Kind[Any], owner: Scheduled) -> None:
-    """Write the obstacle, if any, and the next slot."""
+    """Write the obstacle, if any, the next slot, and what the runs found that have ended."""
+    scheduled = SCHEDULED[kind.plural]
     following = scheduler.next_time(kind, owner)
-    found = await SCHEDULED[kind.plural].obstacle(context.catalog, owner)
+    if scheduled.learn:
+        owner = await scheduled.learn(context, owner)
+    found = await scheduled.obstacle(context.catalog, owner)
 
     def change(current: Scheduled) -> Any:
         if current.metadata.generation != owner.metadata.generation:

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from pydantic.alias_generators import to_camel
 
+from ..domain import drills as rules
 from ..domain.readiness import Obstacle, obstacle
 from ..kube.client import JSON
-from ..resources import datasource, storage_location
+from ..resources import datasource, drill, restore, storage_location
 from ..resources.backup import BACKUP_EXECUTION, BACKUP_JOB, BackupJob
 from ..resources.common import API_VERSION, Kind, Resource, timestamp
+from ..resources.drill import RestoreDrill
+from . import drills
 from .catalog import Catalog
-from .context import now
+from .context import Context, now
 
 Scheduled = Resource[Any, Any]
-Reference = tuple[str, str]  # plural of the kind, and name
+Names = Callable[[Any], Iterable[str]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,12 +31,16 @@ class ScheduledKind:
     kind: Kind[Any]
     run_kind: Kind[Any]
     reference: str  # field of the run's spec that names the scheduled object
-    references: Callable[[Any], set[Reference]]  # what stands in its way follows from these
+    references: Mapping[str, Names]  # what stands in its way follows from these: plural → names
     obstacle: Callable[[Catalog, Any], Awaitable[Obstacle | None]]
+    details: Callable[[Any], JSON] = lambda _: {}  # of a run's spec, beside what those of all kinds have
+    # Brings what ended runs have found into the object's status, where not the recorder does.
+    learn: Callable[[Context, Any], Awaitable[Any]] | None = None
 
-    def owner_of(self, run: Resource[Any, Any]) -> str:
-        """The name of the scheduled object that a run is one of."""
-        return str(getattr(run.spec, self.reference).name)
+    def owner_of(self, run: Resource[Any, Any]) -> str | None:
+        """The name of the scheduled object that a run is one of; None for a run of none."""
+        named = getattr(run.spec, self.reference)
+        return str(named.name) if named else None
 
     def run_object(self, owner: Scheduled, slot: datetime, name: str) -> JSON:
         """The run object of a slot."""
@@ -45,6 +52,7 @@ class ScheduledKind:
                 to_camel(self.reference): {"name": owner.metadata.name},
                 "trigger": "Schedule",
                 "scheduledTime": timestamp(slot),
+                **self.details(owner),
             },
         }
 
@@ -52,11 +60,6 @@ class ScheduledKind:
         """Whether a run object was made for this slot of this object."""
         is_owners = self.owner_of(run) == owner.metadata.name
         return is_owners and run.spec.trigger == "Schedule" and run.spec.scheduled_time == slot
-
-
-def _references_of_job(job: BackupJob) -> set[Reference]:
-    locations = {(storage_location.KIND.plural, location.name) for location in job.spec.storage.locations}
-    return {(datasource.KIND.plural, job.spec.datasource_ref.name), *locations}
 
 
 async def _obstacle_of_job(catalog: Catalog, job: BackupJob) -> Obstacle | None:
@@ -69,12 +72,34 @@ async def _obstacle_of_job(catalog: Catalog, job: BackupJob) -> Obstacle | None:
     return obstacle(job, source, locations, now=now())
 
 
+async def _obstacle_of_drill(catalog: Catalog, owner: RestoreDrill) -> Obstacle | None:
+    namespace, target = owner.metadata.namespace, owner.spec.target_datasource_ref
+    job = await catalog.find(BACKUP_JOB, namespace, owner.spec.backup_job_ref.name)
+    there = await catalog.find(datasource.KIND, namespace, target.name) if target else None
+    return rules.obstacle(owner, job, there, now=now())
+
+
 SCHEDULED = {
     BACKUP_JOB.plural: ScheduledKind(
         kind=BACKUP_JOB,
         run_kind=BACKUP_EXECUTION,
         reference="backup_job_ref",
-        references=_references_of_job,
+        references={
+            datasource.KIND.plural: lambda job: (job.spec.datasource_ref.name,),
+            storage_location.KIND.plural: lambda job: (location.name for location in job.spec.storage.locations),
+        },
         obstacle=_obstacle_of_job,
+    ),
+    drill.KIND.plural: ScheduledKind(
+        kind=drill.KIND,
+        run_kind=restore.KIND,
+        reference="restore_drill_ref",
+        references={
+            BACKUP_JOB.plural: lambda owner: (owner.spec.backup_job_ref.name,),
+            datasource.KIND.plural: lambda owner: (ref.name,) if (ref := owner.spec.target_datasource_ref) else (),
+        },
+        obstacle=_obstacle_of_drill,
+        details=rules.slot_details,
+        learn=drills.learn,
     ),
 }

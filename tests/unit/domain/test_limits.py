@@ -6,9 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dataguardian.domain.catalogue import Entry
-from dataguardian.domain.limits import superseded
-from tests.unit.entries import CopyState, entry
-from tests.unit.objects import backup_job
+from dataguardian.domain.drills import DrillRun
+from dataguardian.domain.limits import superseded, superseded_drills
+from dataguardian.resources.drill import RestoreDrill
+from tests.unit.entries import NOW, CopyState, entry
+from tests.unit.objects import backup_job, restore_drill
 
 
 def run(number: int, phase: str, copies: dict[str, CopyState] | None = None) -> Entry:
@@ -55,3 +57,29 @@ def test_no_stored_backup_and_no_run_of_another_job_is_ever_deleted(
     kept = [each for each in entries if each not in deleted and not each.stored]
     for phases, limit in ((("Completed",), successful), (("Failed", "Cancelled"), failed)):
         assert len([each for each in kept if each.phase in phases]) <= limit
+
+
+def drilled(hours_ago: int, phase: str) -> DrillRun:
+    ended = NOW - timedelta(hours=hours_ago)
+    return DrillRun(namespace="shop", name=f"weekly-{hours_ago}", uid="u", drill="weekly", phase=phase, ended=ended)
+
+
+def drill_that_told_of(run: DrillRun | None, **limits: int) -> RestoreDrill:
+    told = run and {"name": run.name, "phase": run.phase, "completionTime": run.ended.isoformat()}
+    return restore_drill({"lastExecution": told} if told else None, **limits)
+
+
+def test_the_oldest_drills_beyond_each_limit_go() -> None:
+    runs = [drilled(hours, phase) for hours, phase in enumerate(["Completed", "Failed", "Cancelled", "Completed"])]
+    drill = drill_that_told_of(runs[0], successfulHistoryLimit=1, failedHistoryLimit=1)
+
+    assert [run.name for run in superseded_drills(drill, runs)] == ["weekly-3", "weekly-2"]
+
+
+def test_neither_the_drill_that_the_status_names_goes_nor_one_that_it_does_not_know_yet() -> None:
+    new, told, old = runs = [drilled(1, "Failed"), drilled(2, "Failed"), drilled(3, "Failed")]
+    limits = {"successfulHistoryLimit": 0, "failedHistoryLimit": 0}
+
+    assert superseded_drills(drill_that_told_of(told, **limits), runs) == [old]
+    assert superseded_drills(drill_that_told_of(None, **limits), runs) == []
+    assert new not in superseded_drills(drill_that_told_of(new, **limits), runs)

@@ -99,3 +99,7 @@ def test_what_an_obstacle_is_told_from_is_part_of_the_standing() -> None:
     assert standing(unready(datasource())) != standing(datasource())
     assert standing(unready(bucket())) != standing(bucket())
     assert standing(bucket(accessMode="ReadOnly")) != standing(bucket())
+
+
+def test_a_drill_is_not_judged_again_when_a_backup_failed() -> None:
+    assert standing(unready(backup_job())) == standing(backup_job())
