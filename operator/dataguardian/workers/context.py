@@ -75,7 +75,7 @@ class Context:
     # not show yet of what ended RestoreRequests found, by UID. A restart finds both in the objects.
     unassessed: dict[tuple[str, str], None] = field(default_factory=dict)
     unproven: dict[str, Evidence] = field(default_factory=dict)
-    # What scheduled objects were last judged by, by the UID of the object that they refer to: see ``readiness.standing``.
+    # What scheduled objects were last judged by, by the UID of what they refer to: see ``readiness.standing``.
     standings: dict[str, object] = field(default_factory=dict)
     # The newest pod of each run and check, by the UID of their object. The last that was seen of a run's pod stays
     # until the run has ended: it may be all that is left of the result.

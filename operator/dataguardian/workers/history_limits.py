@@ -89,7 +89,8 @@ def _is_wanted(run: Run) -> bool:
 async def _is_recorded(context: Context, run_kind: RunKind, run: Run) -> bool:
     """Whether history has all of the run: its Kubernetes Job, and so its log, goes with the object."""
     row = rows.row_of(run_kind, run, observed_at=now())
-    if row is None or row.id in context.unwritten or run.metadata.uid in context.unsummarized:
+    uid = run.metadata.uid
+    if row is None or row.id in context.unwritten or uid in context.unsummarized or uid in context.unproven:
         return False
     known = (await context.history.recorded([row.id])).get(row.id)
     if known is None or known.is_behind(row):
