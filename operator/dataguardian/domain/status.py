@@ -14,6 +14,7 @@ from .executions import TERMINAL, as_state, may_become
 from .naming import human_bytes, human_seconds
 from .readiness import Obstacle
 from .report import Report
+from .restored import restore_result
 
 StatusT = TypeVar("StatusT", bound=RunStatus)
 BRIEF = 200  # characters of a message in the conditions beside Ready: a status stays under 8 KiB
@@ -42,15 +43,15 @@ def accepted(
 
 
 def waiting(
-    status: StatusT, held: Obstacle, *, now: datetime, place: int | None = None, datasource: str | None = None
+    status: StatusT, held: Obstacle, *, now: datetime, place: int | None = None, **known: Any
 ) -> StatusT | None:
-    """Still Queued, with what it waits for; ``place`` in the line, and ``datasource`` as far as they are known."""
+    """Still Queued, with what it waits for; ``place`` in the line, and other fields as far as they are known."""
     if status.phase != "Queued":
         return None
     return _moved(
         status,
         queue_position=place,
-        datasource=datasource or status.datasource,
+        **{name: value for name, value in known.items() if value is not None},
         conditions=_conditions(status, "False", held.reason, held.message, now, busy=True),
     )
 
@@ -99,7 +100,7 @@ def ended(status: StatusT, report: Report, *, now: datetime) -> StatusT | None:
         reason = "CompletedWithWarnings" if report.warnings else "Completed"
         message = " ".join(["The run is completed.", *report.warnings])
         conditions = _conditions(status, "True", reason, message, now, busy=False)
-        return _moved(status, phase="Completed", conditions=conditions, **common, **_result(status, report))
+        return _moved(status, phase="Completed", conditions=conditions, **common, **_result(status, report, now))
     failure = report.failure
     message = f"{failure.message} {failure.remedy}"
     cancelled = failure.code == "cancelled"
@@ -109,11 +110,18 @@ def ended(status: StatusT, report: Report, *, now: datetime) -> StatusT | None:
         error=RunError(code=failure.code, step=failure.step, message=failure.message, remedy=failure.remedy),
         conditions=_conditions(status, "False", reason_of(failure.code), message, now, busy=False),
         **common,
-        **({"copies": _copies(report)} if isinstance(status, BackupExecutionStatus) else {}),
+        **_left(status, report, now),
     )
 
 
-def _result(status: RunStatus, report: Report) -> dict[str, Any]:
+def _left(status: RunStatus, report: Report, now: datetime) -> dict[str, Any]:
+    """What a run that failed has left all the same."""
+    if isinstance(status, BackupExecutionStatus):
+        return {"copies": _copies(report)}
+    return _result(status, report, now)
+
+
+def _result(status: RunStatus, report: Report, now: datetime) -> dict[str, Any]:
     match status:
         case BackupExecutionStatus():
             return {
@@ -126,12 +134,7 @@ def _result(status: RunStatus, report: Report) -> dict[str, Any]:
                 "copies": _copies(report),
             }
         case RestoreRequestStatus():
-            return {
-                "dump_bytes": report.dump_bytes,
-                "stored_bytes": report.stored_bytes,
-                "tables": report.tables,
-                "rows": report.rows,
-            }
+            return restore_result(report, now=now)
     return {}
 
 
