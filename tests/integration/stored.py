@@ -15,6 +15,7 @@ from dataguardian.resources.storage_location import StorageLocation
 from dataguardian.workers.context import Context
 
 CHECKSUM = "sha256:" + "a" * 64
+COPY = {"location": "primary", "key": "a/manifest.json", "state": "Stored"}
 
 
 def found(namespace: str, location: str = "primary", name: str = "nightly-1", **fields: Any) -> ManifestFound:

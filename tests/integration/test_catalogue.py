@@ -16,7 +16,8 @@ from dataguardian.resources.storage_location import StorageLocation
 from dataguardian.workers import dispatcher, imports, sweep
 from dataguardian.workers.catalog import Catalog
 from dataguardian.workers.context import Context
-from dataguardian.workers.operations import RUN_KINDS, prepare_restore
+from dataguardian.workers.operations import RUN_KINDS
+from dataguardian.workers.restores import prepare_restore
 
 from . import stored
 

@@ -128,7 +128,7 @@ async def test_who_has_waited_for_longer_gets_the_datasource_whatever_entry_come
     newer = context.catalog.known(BACKUP_EXECUTION, world.namespace, "second")
     assert older is not None
     assert newer is not None
-    await line.wait(context, BACKUP, older, TURN, datasource="orders")
+    await line.wait(context, BACKUP, older, TURN, known={"datasource": "orders"})
 
     await dispatcher.dispatch(context, BACKUP, newer)
 

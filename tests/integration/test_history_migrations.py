@@ -95,8 +95,8 @@ def test_migrations_at_once_run_once(
             future.result()
 
     steps = [vars(record)["from"] for record in caplog.records if vars(record).get("action") == "schema_ready"]
-    assert sorted(map(str, steps)) == ["0002", "0002", "0002", "None"]
-    assert postgres_server.rows(database, "SELECT version_num FROM alembic_version") == [("0002",)]
+    assert sorted(map(str, steps)) == ["0003", "0003", "0003", "None"]
+    assert postgres_server.rows(database, "SELECT version_num FROM alembic_version") == [("0003",)]
 
 
 def test_a_migration_that_fails_half_way_leaves_nothing(

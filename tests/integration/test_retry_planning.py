@@ -13,7 +13,8 @@ from dataguardian.resources import backup, datasource, storage_location
 from dataguardian.resources.backup import BACKUP_EXECUTION, BackupExecution
 from dataguardian.resources.common import API_VERSION, Kind
 from dataguardian.workers.catalog import Catalog
-from dataguardian.workers.operations import NotYet, prepare_backup
+from dataguardian.workers.operations import prepare_backup
+from dataguardian.workers.prepared import NotYet
 
 
 async def create(kube: Kubernetes, kind: Kind[Any], namespace: str, name: str, **spec: object) -> JSON:

@@ -15,6 +15,7 @@ OWNER_NAME = "dataguardian.io/owner-name"
 DATASOURCE = "dataguardian.io/datasource"
 GENERATION = "dataguardian.io/generation"  # of the owner, when its Kubernetes Job was made
 BEGAN = "dataguardian.io/began"  # when a Kubernetes Job was made, by the operator's clock
+RESTORE_REQUEST = "dataguardian.io/restore-request"  # label of a safety backup: the RestoreRequest that asked for it
 INDEX_REQUESTED = "dataguardian.io/index-requested"  # of a StorageLocation: any new value asks for a listing
 CONTAINER = "runner"  # of a run's pod
 
@@ -26,6 +27,11 @@ Operation = RunOperation | Literal["probe", "copy", "cleanup", "index"]
 def slot_run_name(job: str, slot: datetime) -> str:
     """The run object of a scheduled slot: the API server's 409 makes it run once."""
     return f"{job}-{slot.astimezone(UTC):%Y%m%d%H%M}"
+
+
+def safety_run_name(request_uid: str) -> str:
+    """The backup of the target that a RestoreRequest asks for before it starts: there is one."""
+    return f"safety-{request_uid}"
 
 
 def kubernetes_job_name(operation: Operation, run: str) -> str:

@@ -131,6 +131,8 @@ class RestorePlan(msgspec.Struct, frozen=True, kw_only=True, tag="restore", tag_
     execution_name: str
     namespace: str
     backup_execution_id: str | None = None  # None: whatever the manifest is of
+    backup_execution_name: str | None = None  # of the run object, as far as it and the next one are known
+    backup_job: str | None = None
     sources: list[RestoreSource]  # the best copy first; the next one is read when one is away or corrupt
     target: Endpoint | EphemeralServer  # the latter only with ``verify``
     drop_existing: bool = False

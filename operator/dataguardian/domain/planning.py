@@ -8,7 +8,6 @@ from datetime import datetime
 
 from ..resources.backup import BackupExecution, BackupJob
 from ..resources.datasource import Datasource
-from ..resources.restore import RestoreRequest
 from ..resources.storage_location import StorageLocation
 from .naming import backup_folder, job_folder
 from .plan import (
@@ -19,8 +18,6 @@ from .plan import (
     Endpoint,
     IndexPlan,
     Plan,
-    RestorePlan,
-    RestoreSource,
     RetentionPolicy,
     StorageProbe,
 )
@@ -60,7 +57,7 @@ def backup_run(
     runs that it tries again, the latest first; what is older than ``retention.unfinishedMaxAge`` is not used any more.
     ``in_use`` are the folders that other runs need. Raises SpecInvalid when two places are one.
     """
-    source, secrets = _endpoint(datasource)
+    source, secrets = endpoint_of(datasource)
     written = [location for location in locations if not is_read_only(location)]
     refuse_same_places(locations, job)
     targets, target_secrets, volumes = targets_of(written, read_only=False)
@@ -91,31 +88,9 @@ def backup_run(
     return Run(plan, (*secrets, *target_secrets), (*volumes, *staging_volumes))
 
 
-def restore_run(
-    request: RestoreRequest,
-    backup: BackupExecution,
-    location: StorageLocation,
-    manifest_key: str,
-    target: Datasource,
-) -> Run:
-    """The run of one restore from one copy."""
-    endpoint, secrets = _endpoint(target)
-    targets, target_secrets, volumes = targets_of([location], read_only=True)
-    plan = RestorePlan(
-        execution_id=request.metadata.uid,
-        execution_name=request.metadata.name,
-        namespace=request.metadata.namespace,
-        backup_execution_id=backup.execution_id,
-        sources=[RestoreSource(target=targets[0], manifest_key=manifest_key, read_only=is_read_only(location))],
-        target=endpoint,
-        drop_existing=request.spec.drop_existing,
-    )
-    return Run(plan, (*secrets, *target_secrets), volumes)
-
-
 def datasource_probe(datasource: Datasource) -> Run:
     """The check of a database."""
-    source, secrets = _endpoint(datasource)
+    source, secrets = endpoint_of(datasource)
     return Run(DatasourceProbe(source=source), secrets)
 
 
@@ -185,7 +160,8 @@ def _folder(execution: BackupExecution, job: BackupJob) -> str:
     return backup_folder(meta.namespace, job.metadata.name, job.metadata.uid, meta.uid, meta.creation_timestamp)
 
 
-def _endpoint(datasource: Datasource) -> tuple[Endpoint, tuple[SecretFile, ...]]:
+def endpoint_of(datasource: Datasource) -> tuple[Endpoint, tuple[SecretFile, ...]]:
+    """How a runner reaches a database, and the secrets that become files."""
     spec = datasource.spec
     credentials = spec.credentials_secret_ref
     username = SecretFile(credentials.name, credentials.username_key, "datasource/username")

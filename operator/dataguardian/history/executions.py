@@ -19,7 +19,7 @@ from .jsonb import jsonb
 from .logs import LogLine, capped, storable
 
 Operation = Literal["backup", "restore", "verify"]
-Trigger = Literal["schedule", "manual", "retry", "sync", "import"]
+Trigger = Literal["schedule", "manual", "retry", "sync", "import", "safety"]
 RUN_DELETED = "The run object was deleted."
 
 

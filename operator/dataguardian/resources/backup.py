@@ -29,7 +29,7 @@ from .schedule import ScheduleSpec, ScheduleStatus
 Codec = Literal["zstd", "gzip", "none"]
 CopyState = Literal["Stored", "Failed", "Missing", "Removed"]
 Verdict = Literal["Passed", "Failed"]
-Trigger = Literal["Schedule", "Manual", "Retry", "Import"]
+Trigger = Literal["Schedule", "Manual", "Retry", "Import", "Safety"]
 # What pg_dump reads as a pattern: names with wildcards, schema and table parted by a dot.
 RelationPattern = Annotated[str, Field(min_length=1, max_length=255, pattern=r"^[^\x00-\x1f\x7f-][^\x00-\x1f\x7f]*$")]
 Patterns = Annotated[list[RelationPattern], Field(max_length=64)]
@@ -302,8 +302,8 @@ class BackupExecutionSpec(Model):
     backup_job_ref: ObjectReference = Field(description="BackupJob that is run.")
     trigger: Trigger = Field(
         default="Manual",
-        description="Schedule (made by the scheduler), Manual, Retry (of the run in retryOf) or Import (found in a "
-        "StorageLocation, nothing is run).",
+        description="Schedule (made by the scheduler), Manual, Retry (of the run in retryOf), Import (found in a "
+        "StorageLocation, nothing is run) or Safety (asked for by a RestoreRequest, of its target).",
     )
     scheduled_time: Timestamp | None = Field(default=None, description="Slot of a scheduled run.")
     retry_of: ObjectName | None = Field(

@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any
 
 from ..domain import status as moves
-from ..domain.naming import CONTAINER, DATASOURCE, kubernetes_job_name
+from ..domain.naming import CONTAINER, kubernetes_job_name
 from ..domain.outcome import cancelled, finished, going
 from ..domain.pods import last_try, pending, terminated
 from ..errors import DataGuardianError
@@ -56,8 +56,10 @@ async def _cancel_queued(context: Context, run_kind: RunKind, run: Run) -> Run:
         return run  # who starts it sees that it is cancelled
     job = await run_jobs.find(context, run_kind, run)
     if job is not None:
-        move = partial(moves.started, now=now(), datasource=job["metadata"]["annotations"].get(DATASOURCE))
-        run = await change_status(context.kube, run_kind.kind, run, lambda current: move(current.status))
+        known = run_jobs.chosen(run, job)
+        run = await change_status(
+            context.kube, run_kind.kind, run, lambda current: moves.started(current.status, now=now(), **known)
+        )
         context.catalog.put(run_kind.kind, run)
         return run
     report = cancelled(None, step=recorder.step_of(run))

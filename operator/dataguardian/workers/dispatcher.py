@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -19,7 +18,7 @@ from ..domain.naming import DATASOURCE, OWNER_UID, kubernetes_job_name
 from ..domain.outcome import finished
 from ..domain.readiness import Obstacle
 from ..domain.startup import REMEDIES, refusal
-from ..errors import DataGuardianError, NotFound, SpecInvalid
+from ..errors import ConfigInvalid, DataGuardianError, NotFound, SafetyBackupFailed, SpecInvalid
 from ..kube.client import Absent, ApiRefused, Conflict, jobs_path
 from ..kube.jobs import SELECTOR
 from ..kube.status import change_status
@@ -27,10 +26,12 @@ from ..queue import Entry
 from ..resources import datasource
 from ..resources.backup import BackupExecution
 from ..resources.common import Resource
-from . import cancel, line, recorder, run_jobs
+from ..resources.restore import RestoreRequest
+from . import cancel, line, recorder, run_jobs, safety
 from .context import Context, now
 from .loop import attempt, enrol
-from .operations import RUN_KINDS, NotYet, RunKind
+from .operations import RUN_KINDS, RunKind
+from .prepared import NOTHING, Known, NotYet
 from .slots import Full
 
 log = logging.getLogger(__name__)
@@ -136,21 +137,24 @@ async def _dispatch(context: Context, run_kind: RunKind, run: Run) -> None:
         return
     try:
         prepared = await run_kind.prepare(context.catalog, run)
+        if isinstance(run, RestoreRequest):
+            await safety.back_up_first(context, run, prepared)
         if full := context.slots.reserve(run, prepared.source):
-            await _stand_in_line(context, run_kind, run, prepared.source.metadata.name, full)
+            await _stand_in_line(context, run_kind, run, prepared.chosen, full)
             return
         await run_jobs.create(context, run_kind, run, prepared)
     except NotYet as wait:
         context.slots.release(run.metadata.uid)
-        overdue = wait.overdue(f"The run could not start for an hour. {wait.obstacle.message}", remedy=CURE)
-        await _wait(context, run_kind, run, wait.obstacle, overdue)
+        text = f"The run could not start for an hour. {wait.obstacle.message}"
+        overdue = wait.overdue(text, remedy=CURE) if wait.overdue else None
+        await _wait(context, run_kind, run, wait.obstacle, overdue, wait.known)
     except ApiRefused as refused:
         kind = refusal(refused.what)
         context.slots.release(run.metadata.uid)
         held = Obstacle("KubernetesRefused", str(refused)[:1024])
         too_long = kind(f"The run could not start for an hour. {refused.what}", remedy=REMEDIES[kind])
         await _wait(context, run_kind, run, held, too_long)
-    except (SpecInvalid, NotFound) as refused:
+    except (SpecInvalid, NotFound, ConfigInvalid, SafetyBackupFailed) as refused:
         await recorder.fail(context, run_kind, run, refused)
     else:
         await _started(context, run_kind, run, prepared.chosen)
@@ -160,7 +164,7 @@ async def _is_made(context: Context, run_kind: RunKind, run: Run) -> bool:
     """Go on with a run that holds a slot already, if it has its Kubernetes Job: it is not judged again."""
     job = await run_jobs.find(context, run_kind, run)
     if job is not None:
-        await _started(context, run_kind, run, await run_jobs.chosen(context, run, job))
+        await _started(context, run_kind, run, run_jobs.chosen(run, job))
     return job is not None
 
 
@@ -189,22 +193,23 @@ async def _take_over(context: Context) -> None:
         meta = job["metadata"]
         found = context.slots.find(meta["labels"][OWNER_UID])
         if found and found[1].status.phase == "Queued" and not finished(job):
-            context.slots.take_over(found[1], (meta["namespace"], meta["annotations"].get(DATASOURCE, "")))
+            source = meta["annotations"].get(DATASOURCE)
+            context.slots.take_over(found[1], (meta["namespace"], source) if source else None)
 
 
-async def _stand_in_line(context: Context, run_kind: RunKind, run: Run, datasource: str, full: Full) -> None:
+async def _stand_in_line(context: Context, run_kind: RunKind, run: Run, chosen: Known, full: Full) -> None:
     """Back to the queue when another one was faster; else wait for the datasource, and start who is first there."""
     context.held_since.pop(run.metadata.uid, None)
     if full.source is None:
         await line.push(context, run_kind, run)
         return
-    await line.wait(context, run_kind, run, full.obstacle, place=len(full.ahead) + 1, datasource=datasource)
+    await line.wait(context, run_kind, run, full.obstacle, place=len(full.ahead) + 1, known=chosen)
     for first in full.ahead[: context.slots.capacity().room_of(full.source)]:
         if found := context.slots.find(first.execution_id):
             await dispatch_known(context, *found)
 
 
-async def _started(context: Context, run_kind: RunKind, run: Run, chosen: Mapping[str, Any]) -> None:
+async def _started(context: Context, run_kind: RunKind, run: Run, chosen: Known) -> None:
     """Running, once there is a Kubernetes Job."""
 
     def move(current: Run) -> Any:
@@ -224,9 +229,18 @@ async def _started(context: Context, run_kind: RunKind, run: Run, chosen: Mappin
         await cancel.cancel(context, run_kind, run)
 
 
-async def _wait(context: Context, run_kind: RunKind, run: Run, held: Obstacle, overdue: DataGuardianError) -> None:
-    """Wait for somebody to cure what stands in the way; not for ever."""
-    if now() - context.held_since.setdefault(run.metadata.uid, now()) > QUEUE_DEADLINE:
+async def _wait(
+    context: Context,
+    run_kind: RunKind,
+    run: Run,
+    held: Obstacle,
+    overdue: DataGuardianError | None,
+    known: Known = NOTHING,
+) -> None:
+    """Wait for somebody to cure what stands in the way; not for ever, unless it ends by itself."""
+    if overdue is None:
+        context.held_since.pop(run.metadata.uid, None)
+    elif now() - context.held_since.setdefault(run.metadata.uid, now()) > QUEUE_DEADLINE:
         await recorder.fail(context, run_kind, run, overdue)
-    else:
-        await line.wait(context, run_kind, run, held)
+        return
+    await line.wait(context, run_kind, run, held, known=known)

@@ -13,9 +13,11 @@ from ..domain.readiness import Obstacle
 from ..kube.status import change_status
 from ..queue import Entry, QueueUnavailable
 from ..resources.common import Resource
+from . import rows
 from .context import Context, now
 from .loop import attempt
 from .operations import RunKind, priority_of
+from .prepared import NOTHING, Known
 from .slots import Open, as_waiting, reason_of, source_of
 
 log = logging.getLogger(__name__)
@@ -58,7 +60,7 @@ async def freed(context: Context, run: Run) -> None:
     source = source_of(run)
     if source is None or context.queue.away_seconds():
         return
-    await _call(context, context.slots.line_of(source))
+    await _call(context, [*context.slots.line_of(source), *context.slots.waiting_for(run)])
 
 
 async def call_waiting(context: Context, called: set[str]) -> None:
@@ -97,16 +99,21 @@ async def wait(
     held: Obstacle,
     *,
     place: int | None = None,
-    datasource: str | None = None,
+    known: Known = NOTHING,
 ) -> None:
-    """Write what a Queued run waits for; nothing is written when it says so already."""
+    """Write what a Queued run waits for, and fields of its status that are known by now; nothing is written when it
+    says so already. The row of the run gets its datasource and job as soon as they are known."""
+    before = run.status.datasource
     run = await change_status(
         context.kube,
         run_kind.kind,
         run,
-        lambda current: moves.waiting(current.status, held, now=now(), place=place, datasource=datasource),
+        lambda current: moves.waiting(current.status, held, now=now(), place=place, **known),
     )
     context.catalog.put(run_kind.kind, run)
+    row = rows.row_of(run_kind, run, observed_at=now()) if run.status.datasource != before else None
+    if row is not None:
+        rows.keep(context, row)
 
 
 def _held(context: Context, capacity: Capacity, run: Run, place: int) -> Obstacle:

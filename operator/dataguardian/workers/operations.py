@@ -1,45 +1,24 @@
-"""The operations that run as Kubernetes Jobs: their kind, their queue, and what one run needs to start."""
+"""The operations that run as Kubernetes Jobs: their kind, their queue, and what a backup needs to start."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
 from ..domain.capacity import Priority
 from ..domain.naming import RunOperation
-from ..domain.planning import Run, backup_run, restore_run
-from ..domain.readiness import Obstacle, datasource_missing, location_missing, missing_references
-from ..errors import DataGuardianError, NotFound, SpecInvalid
+from ..domain.planning import backup_run
+from ..domain.readiness import Obstacle, datasource_missing, missing_references
+from ..errors import SpecInvalid
 from ..kube.jobs import Limits
 from ..resources import backup, datasource, restore, storage_location
-from ..resources.backup import BackupExecution, Copy, RunTemplate
+from ..resources.backup import BackupExecution
 from ..resources.common import Kind, Resource
-from ..resources.datasource import Datasource
-from ..resources.restore import RestoreRequest
 from .catalog import Catalog
 from .in_use import folders_in_use, tried_before
-
-
-class NotYet(Exception):
-    """A run cannot start now, and may when the obstacle is gone; it fails as ``overdue`` when that takes too long."""
-
-    def __init__(self, obstacle: Obstacle, *, overdue: type[DataGuardianError] = NotFound) -> None:
-        super().__init__(obstacle.message)
-        self.obstacle = obstacle
-        self.overdue = overdue
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """A run that can start."""
-
-    run: Run
-    source: Datasource  # that it uses
-    limits: Limits
-    template: RunTemplate
-    chosen: Mapping[str, Any]  # fields of the run's status
-
+from .prepared import NotYet, Prepared, missing_backup, require_phase
+from .restores import prepare_restore
 
 Prepare = Callable[[Catalog, Any], Awaitable[Prepared]]
 
@@ -86,10 +65,7 @@ async def _retried_runs(catalog: Catalog, execution: BackupExecution) -> list[Ba
     """The failed run that is tried again, and the one that it tried again, and so on."""
     found = await tried_before(catalog, execution)
     if execution.spec.retry_of and not found:
-        raise NotFound(
-            f"spec.retryOf: BackupExecution {execution.spec.retry_of!r} does not exist.",
-            remedy="Name a failed one; `kubectl get backupexecutions` lists them.",
-        )
+        raise missing_backup("spec.retryOf", execution.spec.retry_of, "Failed")
     for failed in found:
         _require_failed(failed, execution)
     return found
@@ -103,78 +79,12 @@ def _require_failed(failed: BackupExecution, execution: BackupExecution) -> None
             f"spec.retryOf: BackupExecution {name!r} is of BackupJob {failed.spec.backup_job_ref.name!r}, not {job!r}.",
             remedy="Name the same BackupJob in spec.backupJobRef.",
         )
-    if failed.status.phase != "Failed":
-        raise SpecInvalid(
-            f"spec.retryOf: BackupExecution {name!r} is {failed.status.phase or 'not accepted yet'}, not Failed.",
-            remedy="Retry a failed one, or run the BackupJob again with trigger Manual.",
-        )
-
-
-async def prepare_restore(catalog: Catalog, request: RestoreRequest) -> Prepared:
-    """Choose the copy and the target, as the API server has them now."""
-    namespace = request.metadata.namespace
-    entry = await _completed_backup(catalog, request)
-    copy = _choose_copy(entry, request)
-    location = await catalog.read(storage_location.KIND, namespace, copy.location)
-    if location is None:
-        raise NotYet(location_missing(copy.location))
-    target_name = _target_name(entry, request)
-    target = await catalog.read(datasource.KIND, namespace, target_name)
-    if target is None:
-        raise NotYet(datasource_missing(target_name))
-    job = await catalog.read(backup.BACKUP_JOB, namespace, entry.spec.backup_job_ref.name)
-    return Prepared(
-        source=target,
-        run=restore_run(request, entry, location, copy.key, target),
-        limits=Limits(active_deadline_seconds=request.spec.active_deadline_seconds, backoff_limit=0),
-        template=job.spec.run_template if job else RunTemplate(),
-        chosen={
-            "datasource": target_name,
-            "backup_job": entry.spec.backup_job_ref.name,
-            "storage_location": copy.location,
-        },
-    )
-
-
-async def _completed_backup(catalog: Catalog, request: RestoreRequest) -> BackupExecution:
-    if request.spec.backup_execution_ref is None:
-        raise SpecInvalid("spec.backupExecutionRef is missing.", remedy="Name a completed BackupExecution.")
-    name = request.spec.backup_execution_ref.name
-    entry = await catalog.read(backup.BACKUP_EXECUTION, request.metadata.namespace, name)
-    if entry is None:
-        raise NotFound(
-            f"BackupExecution {name!r} does not exist.",
-            remedy="Name a completed one; `kubectl get backupexecutions` lists them.",
-        )
-    if entry.status.phase != "Completed":
-        raise SpecInvalid(
-            f"BackupExecution {name!r} is {entry.status.phase or 'not accepted yet'}, not Completed.",
-            remedy="Name a completed one; `kubectl get backupexecutions` lists them.",
-        )
-    return entry
-
-
-def _choose_copy(entry: BackupExecution, request: RestoreRequest) -> Copy:
-    wanted = request.spec.storage_location_ref
-    for copy in entry.status.copies:
-        if copy.state == "Stored" and (wanted is None or copy.location == wanted.name):
-            return copy
-    stored = ", ".join(copy.location for copy in entry.status.copies if copy.state == "Stored") or "none"
-    raise NotFound(
-        f"BackupExecution {entry.metadata.name!r} has no stored copy"
-        + (f" in StorageLocation {wanted.name!r}." if wanted else "."),
-        remedy=f"Locations with a copy: {stored}.",
-    )
-
-
-def _target_name(entry: BackupExecution, request: RestoreRequest) -> str:
-    if request.spec.target_datasource_ref:
-        return request.spec.target_datasource_ref.name
-    if entry.status.datasource:
-        return entry.status.datasource
-    raise SpecInvalid(
-        f"BackupExecution {entry.metadata.name!r} does not tell where it came from.",
-        remedy="Set spec.targetDatasourceRef.",
+    require_phase(
+        failed,
+        field="spec.retryOf",
+        phase="Failed",
+        refused=SpecInvalid,
+        remedy="Retry a failed one, or run the BackupJob again with trigger Manual.",
     )
 
 
@@ -191,4 +101,4 @@ def run_kind_of(resource: Resource[Any, Any]) -> RunKind:
 
 def priority_of(run: Resource[Any, Any]) -> Priority:
     """Whether somebody waits for the run, or a clock."""
-    return "scheduled" if isinstance(run, BackupExecution) and run.spec.trigger == "Schedule" else "manual"
+    return "scheduled" if run.spec.trigger == "Schedule" else "manual"

@@ -14,7 +14,7 @@ from typing import Any
 
 from ..domain import report as reports
 from ..domain import status as moves
-from ..domain.naming import DATASOURCE, OPERATION, OWNER_NAME, OWNER_UID
+from ..domain.naming import OPERATION, OWNER_NAME, OWNER_UID
 from ..domain.outcome import finished_at, going, lost, outcome
 from ..domain.pods import runner_report
 from ..domain.report import Report
@@ -28,10 +28,11 @@ from ..kube.status import change_status
 from ..resources import backup
 from ..resources.backup import BackupExecution
 from ..resources.common import Resource
-from . import line, lost_results, rows, run_logs
+from . import line, lost_results, rows, run_jobs, run_logs
 from .context import Context, now
 from .loop import attempt
 from .operations import RUN_KINDS, RunKind
+from .prepared import NOTHING, Known
 
 log = logging.getLogger(__name__)
 
@@ -76,8 +77,8 @@ async def _record(context: Context, job: JSON) -> None:
     report = await found_again(context, run, outcome(job, pods, step=step_of(run)))
     if report is None:
         return
-    datasource = meta["annotations"].get(DATASOURCE)
-    run = await end(context, run_kind, run, report, ended_at=finished_at(job) or now(), datasource=datasource)
+    known = run_jobs.chosen(run, job)
+    run = await end(context, run_kind, run, report, ended_at=finished_at(job) or now(), known=known)
     record_state(context, run_kind, run)
     row = rows.row_of(run_kind, run, observed_at=now())
     if row is not None:
@@ -107,20 +108,20 @@ async def end(
     report: Report,
     *,
     ended_at: datetime,
-    datasource: str | None = None,
+    known: Known = NOTHING,
     only_queued: bool = False,
 ) -> Run:
     """Completed, Failed or Cancelled in status, event and summary. Doing it twice is doing it once. Returns the run as
     it is; with ``only_queued`` one that has started meanwhile stays as it is.
 
-    ``datasource`` is what the Kubernetes Job knows, for a run that ended before its start could be written.
+    ``known`` is what the Kubernetes Job knows, for a run that ended before its start could be written.
     """
     moved = False
 
     def change(current: Run) -> Any:
         nonlocal moved
-        known = current.status.datasource or datasource
-        ended = moves.ended(current.status.model_copy(update={"datasource": known}), report, now=ended_at)
+        missing = {name: value for name, value in known.items() if getattr(current.status, name) is None}
+        ended = moves.ended(current.status.model_copy(update=missing), report, now=ended_at)
         moved = ended is not None and not (only_queued and current.status.phase != "Queued")
         return ended if moved else None
 

@@ -12,15 +12,22 @@ from ..domain.executions import as_state, may_become
 from ..errors import DataGuardianError
 from ..history import AuditRow, ExecutionRow, LogLine
 from ..history.executions import Trigger
-from ..resources.backup import BackupExecution, BackupExecutionStatus
+from ..resources.backup import BackupExecutionSpec, BackupExecutionStatus
 from ..resources.common import Resource
+from ..resources.restore import RestoreRequest
 from .context import Context
 from .operations import RunKind
 
 log = logging.getLogger(__name__)
 
 WRITE_EVERY_S = 0.5
-TRIGGERS: dict[str, Trigger] = {"Schedule": "schedule", "Manual": "manual", "Retry": "retry", "Import": "import"}
+TRIGGERS: dict[str, Trigger] = {
+    "Schedule": "schedule",
+    "Manual": "manual",
+    "Retry": "retry",
+    "Import": "import",
+    "Safety": "safety",
+}
 
 RowT = TypeVar("RowT")
 
@@ -33,10 +40,11 @@ def row_of(
     state = as_state(status.phase)
     if state is None:
         return None
+    is_verification = isinstance(run, RestoreRequest) and run.spec.verification_mode
     # An imported backup keeps the id of its manifest, and was never queued.
     return ExecutionRow(
         id=status.execution_id or run.metadata.uid,
-        operation=run_kind.operation,
+        operation="verify" if is_verification else run_kind.operation,
         namespace=run.metadata.namespace,
         name=run.metadata.name,
         status=state,
@@ -50,18 +58,29 @@ def row_of(
         error_code=status.error.code if status.error else None,
         error_message=status.error.message if status.error else None,
         logs=logs,
-        **(_of_backup(run) if isinstance(run, BackupExecution) else {"job": status.backup_job, "trigger": "manual"}),
+        **(_of_restore(run) if isinstance(run, RestoreRequest) else _of_backup(run)),
     )
 
 
-def _of_backup(run: BackupExecution) -> dict[str, Any]:
-    status: BackupExecutionStatus = run.status
+def _of_backup(run: Resource[BackupExecutionSpec, BackupExecutionStatus]) -> dict[str, Any]:
+    status = run.status
     return {
         "job": run.spec.backup_job_ref.name,
         "trigger": TRIGGERS[run.spec.trigger],
         "checksum": status.checksum,
         "copies": [copy.wire() for copy in status.copies],
         "kept_by": status.kept_by,
+    }
+
+
+def _of_restore(run: RestoreRequest) -> dict[str, Any]:
+    spec, status = run.spec, run.status
+    found = {"verification": status.verification, "preview": status.preview}
+    told: dict[str, Any] = {name: model.wire() for name, model in found.items() if model is not None}
+    return {
+        "job": status.backup_job,
+        "trigger": TRIGGERS[spec.trigger],
+        "metadata": {**told, **({"dry_run": True} if spec.dry_run else {})},
     }
 
 

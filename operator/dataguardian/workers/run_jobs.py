@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from ..domain import plan as plans
@@ -10,14 +11,15 @@ from ..domain.naming import DATASOURCE, MANAGED_BY, OPERATION, OWNER_UID, PROGRA
 from ..domain.outcome import going
 from ..domain.plan import RestorePlan
 from ..domain.readiness import Obstacle
-from ..errors import NotStarted, SpecInvalid
+from ..domain.restores import decided
+from ..errors import ConfigInvalid, NotStarted, SpecInvalid
 from ..kube.client import JSON, Absent, Conflict, KubernetesUnavailable, jobs_path
 from ..kube.jobs import job_manifest, planned
-from ..resources.backup import BACKUP_EXECUTION
 from ..resources.common import Resource
 from ..resources.restore import RestoreRequest
 from .context import Context
-from .operations import NotYet, Prepared, RunKind
+from .operations import RunKind
+from .prepared import Known, NotYet, Prepared
 
 Run = Resource[Any, Any]
 
@@ -63,15 +65,12 @@ async def create(context: Context, run_kind: RunKind, run: Run, prepared: Prepar
             raise NotYet(held, overdue=NotStarted) from error
 
 
-async def chosen(context: Context, run: Run, job: JSON) -> Mapping[str, Any]:
+def chosen(run: Run, job: JSON) -> Known:
     """What was decided when the run's Kubernetes Job was made, as fields of the run's status."""
-    found = {"datasource": job["metadata"]["annotations"].get(DATASOURCE)}
     if isinstance(run, RestoreRequest):
-        found["storage_location"] = plans.decode(planned(job), RestorePlan).sources[0].target.location
-        backup = run.spec.backup_execution_ref
-        entry = await context.catalog.read(BACKUP_EXECUTION, run.metadata.namespace, backup.name) if backup else None
-        found["backup_job"] = entry.spec.backup_job_ref.name if entry else None
-    return found
+        with suppress(ConfigInvalid):  # somebody else has made it
+            return decided(run, plans.decode(planned(job), RestorePlan))
+    return {"datasource": job["metadata"]["annotations"].get(DATASOURCE) or None}
 
 
 def _adopt(run: Run, there: JSON | None, name: str) -> None:

@@ -13,6 +13,7 @@ from ..domain.readiness import Obstacle
 from ..resources import datasource
 from ..resources.common import Resource
 from ..resources.datasource import Datasource
+from ..resources.restore import RestoreRequest
 from .catalog import Catalog
 from .operations import RUN_KINDS, RunKind, priority_of
 
@@ -36,7 +37,7 @@ class Slots:
     def __init__(self, catalog: Catalog, *, limit: int) -> None:
         self._catalog = catalog
         self._limit = limit
-        self._starting: dict[str, Source] = {}  # by UID; written as Running next, or released
+        self._starting: dict[str, Source | None] = {}  # by UID; written as Running next, or released
         self._news = asyncio.Event()
 
     def capacity(self) -> Capacity:
@@ -56,14 +57,25 @@ class Slots:
         found = self._catalog.known(datasource.KIND, *source)
         return found.spec.max_concurrent_executions if found else DEFAULT_LIMIT
 
-    def reserve(self, run: Run, source: Datasource) -> Full | None:
-        """Hold a slot for a run that is about to start; else what it waits for.
+    def reserve(self, run: Run, source: Datasource | None) -> Full | None:
+        """Hold a slot for a run that is about to start; else what it waits for. One without a datasource waits for the
+        limit on all runs alone.
 
         A datasource's slot goes to the first in its line: another one waits, whatever entry of a queue came first.
         """
         uid = run.metadata.uid
         if uid in self._starting:
             return None
+        full = self._full(run, source) if source else self._full_in_all()
+        if full is None:
+            self._starting[uid] = (source.metadata.namespace, source.metadata.name) if source else None
+        return full
+
+    def _full_in_all(self) -> Full | None:
+        found = self.capacity().obstacle(None)
+        return Full(found, None, ()) if found else None
+
+    def _full(self, run: Run, source: Datasource) -> Full | None:
         self._catalog.put(datasource.KIND, source)
         where = (source.metadata.namespace, source.metadata.name)
         capacity = self.capacity()
@@ -74,10 +86,9 @@ class Slots:
         if len(ahead) >= room:
             longer = f"Datasource {where[1]!r} goes to runs that are before this one in the line."
             return Full(Obstacle(LIMIT_REACHED, longer), where, ahead)
-        self._starting[uid] = where
         return None
 
-    def take_over(self, run: Run, source: Source) -> None:
+    def take_over(self, run: Run, source: Source | None) -> None:
         """Hold the slot of a run whose Kubernetes Job an operator before this one has created."""
         self._starting[run.metadata.uid] = source
 
@@ -130,6 +141,17 @@ class Slots:
             and reason_of(run) in IN_LINE
         ]
 
+    def waiting_for(self, backup: Run) -> list[Open]:
+        """The restores that wait for this backup of their target."""
+        return [
+            (run_kind, run)
+            for run_kind, run in self.open()
+            if isinstance(run, RestoreRequest)
+            and run.metadata.namespace == backup.metadata.namespace
+            and run.status.phase == "Queued"
+            and run.status.safety_backup == backup.metadata.name
+        ]
+
     def newcomers_place(self, newcomer: Run) -> int:
         """The place of a run that begins to wait now, behind those whose datasource is not looked up yet either."""
         last = priority_of(newcomer) == "scheduled"
@@ -161,13 +183,14 @@ def source_of(run: Run) -> Source | None:
 
 
 def as_waiting(run: Run, source: Source | None = None) -> Waiting:
-    """A run as the rules of the line see it."""
+    """A run as the rules of the line see it. What waits for something else takes no room of its datasource."""
+    in_its_line = reason_of(run) in IN_LINE
     return Waiting(
         execution_id=run.metadata.uid,
         name=run.metadata.name,
         priority=priority_of(run),
         since=run.status.queued_time or run.metadata.creation_timestamp,
-        source=source or source_of(run),
+        source=source or (source_of(run) if in_its_line else None),
     )
 
 

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from dataguardian.domain.plan import BackupPlan, CleanupPlan, FilesystemTarget, RetentionPolicy, S3Target
-from dataguardian.domain.planning import Run, backup_run, cleanup_run, restore_run
+from dataguardian.domain.planning import Run, backup_run, cleanup_run
 from dataguardian.domain.targets import Volume
 from dataguardian.errors import SpecInvalid
 from dataguardian.resources.storage_location import StorageLocation
 from tests.unit.entries import NOW
-from tests.unit.objects import backup_job, bucket, datasource, execution, metadata, restore_request, volume
+from tests.unit.objects import backup_job, bucket, datasource, execution, metadata, volume
 
 
 def location(name: str, **spec: Any) -> StorageLocation:
@@ -131,15 +131,6 @@ def test_the_manifest_names_the_datasource_by_its_object() -> None:
     plan = plan_of(backup_run(execution(), backup_job(), datasource(), [bucket()]))
 
     assert plan.source.datasource == "orders"
-
-
-@pytest.mark.parametrize(("status", "id"), [({"executionId": "of-the-manifest"}, "of-the-manifest"), ({}, None)])
-def test_a_restore_expects_the_id_that_the_backup_has_in_its_manifest(status: dict[str, Any], id: str | None) -> None:
-    backup = execution(status=status)
-
-    plan = restore_run(restore_request(), backup, bucket(), "a/manifest.json", datasource()).plan
-
-    assert getattr(plan, "backup_execution_id", None) == (id or backup.metadata.uid)
 
 
 def test_a_bucket_of_two_servers_is_two_places() -> None:

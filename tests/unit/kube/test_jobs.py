@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from dataguardian.domain.naming import Operation
-from dataguardian.domain.planning import Run, Server, backup_run, datasource_probe, restore_run, storage_probe
+from dataguardian.domain.planning import Run, Server, backup_run, datasource_probe, storage_probe
+from dataguardian.domain.restores import CopyAt, restore_run
 from dataguardian.errors import ConfigInvalid
 from dataguardian.kube.jobs import Limits, job_manifest
 from dataguardian.resources import backup
@@ -27,7 +28,7 @@ RUNS: dict[str, Run] = {
     "backup through a staging volume": backup_run(
         execution(), backup_job(staging={"claimName": "spool"}), datasource(), [bucket(), volume()]
     ),
-    "restore": restore_run(restore_request(), execution(), volume(), "a/manifest.json", datasource()),
+    "restore": restore_run(restore_request(), execution(), [CopyAt(volume(), "a/manifest.json")], datasource()),
     "datasource probe": datasource_probe(datasource()),
     "storage probe": storage_probe(bucket()),
 }
