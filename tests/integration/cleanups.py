@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from dataguardian.domain.naming import GENERATION
+from dataguardian.domain.naming import GENERATION, HELD
 from dataguardian.domain.report import Report
 from dataguardian.domain.told import Told
 from dataguardian.kube.client import JSON, jobs_path, objects_path
@@ -20,8 +20,8 @@ RULES = {"maxBackups": 1}
 JUDGED = Report(completed=True, backups=1, expired=0)
 
 
-async def ended(context: Context, job: BackupJob, report: Report, *told: Told) -> BackupJob:
-    """A cleanup of the job ends; returns the job as it is then."""
+async def ended(context: Context, job: BackupJob, report: Report, *told: Told, held: str = "") -> BackupJob:
+    """A cleanup of the job ends, which was made when these backups were held; returns the job as it is then."""
     meta = job.metadata
     end = Ended(
         kind=BACKUP_JOB.name,
@@ -29,7 +29,7 @@ async def ended(context: Context, job: BackupJob, report: Report, *told: Told) -
         name=meta.name,
         uid=meta.uid,
         began=datetime.now(UTC),
-        notes={GENERATION: str(meta.generation)},
+        notes={GENERATION: str(meta.generation), HELD: held},
         report=report,
         told=told,
     )

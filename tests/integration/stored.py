@@ -115,6 +115,7 @@ async def entry(
     *,
     copies: dict[str, str] | None = None,
     phase: str = "Completed",
+    name: str | None = None,
     **status: Any,
 ) -> BackupExecution:
     """An ended run of the job, the older the higher its number, as its handler has seen it."""
@@ -131,7 +132,7 @@ async def entry(
         **status,
     }
     spec = {"backupJobRef": {"name": meta.name}}
-    body = await create(context.kube, BACKUP_EXECUTION, meta.namespace, f"nightly-{number}", spec, whole)
+    body = await create(context.kube, BACKUP_EXECUTION, meta.namespace, name or f"nightly-{number}", spec, whole)
     made = BackupExecution.read(body)
     context.catalog.put(BACKUP_EXECUTION, made)
     return made

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import msgspec
+
 from dataguardian.domain import told as tellings
 from dataguardian.domain.plan import FilesystemTarget
 from dataguardian.runner.lines import written
@@ -30,6 +32,17 @@ def test_the_fourth_backup_removes_the_oldest_from_every_location(pod: Pod, prim
         "nightly-2-days-old": ["maxBackups 2/3"],
         "nightly-3-days-old": ["maxBackups 3/3"],
     }
+
+
+def test_a_held_backup_stays_whatever_the_rules_say(pod: Pod, primary: Shelf) -> None:
+    store([primary], 1, 2, 3)
+    held = {manifest(3).execution_id: "safetyBackup back"}
+
+    ended = pod.run(msgspec.structs.replace(cleanup_plan(primary, max_backups=1), held=held))
+
+    assert ages(primary) == [1, 3]
+    kept = {line["execution_name"]: line["kept_by"] for line in ended.lines if line["action"] == "backup_kept"}
+    assert kept["nightly-3-days-old"] == ["safetyBackup back"]
 
 
 def test_the_lines_are_those_that_the_operator_reads(pod: Pod, primary: Shelf, offsite: Shelf) -> None:

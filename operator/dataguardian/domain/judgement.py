@@ -5,7 +5,7 @@ A cleanup judges again, by the manifests in the stores, before it deletes anythi
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
@@ -18,8 +18,10 @@ from .naming import job_folder
 from .plan import RetentionPolicy
 from .policies import retention_policy
 from .report import Report
-from .retention import Backup, judge
+from .retention import NOTHING_HELD, Backup, judge
 from .told import BackupKept, RemovalDeferred, Told
+
+HELD = "safetyBackup"  # and the RestoreRequest's name, among the rules that keep a backup
 
 
 @dataclass(frozen=True)
@@ -31,17 +33,29 @@ class Judged:
     needs_cleanup: bool = False  # there is something to delete
 
 
-def is_due(job: BackupJob, entries: Sequence[Entry], *, now: datetime) -> bool:
+def held_backups(entries: Iterable[Entry], holds: Mapping[str, str]) -> dict[str, str]:
+    """Id of each backup that a restore holds → what is told of that. ``holds``: name of the run → RestoreRequest."""
+    return {entry.execution_id: f"{HELD} {holds[entry.name]}" for entry in entries if entry.name in holds}
+
+
+def is_due(job: BackupJob, entries: Sequence[Entry], *, now: datetime, held: Mapping[str, str] = NOTHING_HELD) -> bool:
     """Whether the job's backups are to be judged: the rules or the backups are others, or a time has come."""
     known = job.status.retention or RetentionStatus()
-    is_new = known.observed_generation != job.metadata.generation or known.observed_backups != digest(entries)
+    is_new = known.observed_generation != job.metadata.generation or known.observed_backups != digest(entries, held)
     return (is_new or _time_has_come(known, now)) and retention_policy(job) is not None and _leaves(job, entries)
 
 
-def judged(job: BackupJob, policy: RetentionPolicy, entries: Iterable[Entry], *, now: datetime) -> Judged:
+def judged(
+    job: BackupJob,
+    policy: RetentionPolicy,
+    entries: Iterable[Entry],
+    *,
+    now: datetime,
+    held: Mapping[str, str] = NOTHING_HELD,
+) -> Judged:
     """Judge the job's backups as its entries tell of them."""
     try:
-        judgement = judge(stored_backups(job, entries), policy, now)
+        judgement = judge(stored_backups(job, entries), policy, now, held)
     except SpecInvalid as error:
         return Judged(reports.failed(error, "cleanup"))
     spec, known = job.spec.retention, job.status.retention or RetentionStatus()
@@ -83,16 +97,18 @@ def stored_backups(job: BackupJob, entries: Iterable[Entry]) -> list[Backup]:
     return list(found.values())
 
 
-def digest(entries: Iterable[Entry]) -> str:
-    """A text that is another one when other backups are stored."""
+def digest(entries: Iterable[Entry], held: Collection[str] = ()) -> str:
+    """A text that is another one when other backups are stored, or other ones of these are held."""
     ids = sorted(entry.execution_id for entry in entries if entry.stored)
-    return sha256("\n".join(ids).encode()).hexdigest()[:16]
+    lines = [f"{each} {HELD}" if each in held else each for each in ids]
+    return sha256("\n".join(lines).encode()).hexdigest()[:16]
 
 
-def observed(entries: Iterable[Entry], told: Iterable[Told], *, began: datetime) -> str:
-    """The digest of the backups that a cleanup has judged which began then: not of those that came meanwhile."""
+def observed(entries: Iterable[Entry], told: Iterable[Told], *, began: datetime, held: Collection[str] = ()) -> str:
+    """The digest of the backups that a cleanup has judged which began then, with those held that were held then: not
+    of those that came meanwhile."""
     ids = {line.execution_id for line in told if isinstance(line, BackupKept | RemovalDeferred)}
-    return digest(entry for entry in entries if entry.seen <= began or entry.execution_id in ids)
+    return digest((entry for entry in entries if entry.seen <= began or entry.execution_id in ids), held)
 
 
 def _leaves(job: BackupJob, entries: Sequence[Entry]) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -113,8 +113,9 @@ def cleanup_run(
     *,
     unfinished_before: datetime | None = None,
     in_use: Sequence[str] = (),
+    held: Mapping[str, str] | None = None,
 ) -> Run:
-    """The judgement of all backups of a job, in all its locations.
+    """The judgement of all backups of a job, in all its locations. ``held``: see ``retention.judge``.
 
     What is left of runs from before ``unfinished_before`` goes too, but for the folders ``in_use``.
     """
@@ -127,6 +128,7 @@ def cleanup_run(
         read_only=[location.metadata.name for location in locations if is_read_only(location)],
         unfinished_before=unfinished_before.isoformat() if unfinished_before else None,
         in_use=list(in_use),
+        held=dict(held or {}),
     )
     return Run(plan, secrets, volumes)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -12,6 +13,7 @@ from ..errors import SpecInvalid
 from .naming import human_seconds
 from .plan import RetentionPolicy
 
+NOTHING_HELD: Mapping[str, str] = MappingProxyType({})
 NO_RULE = "no rule"
 FUTURE = "dated in the future"
 NEWEST = "newest good backup"
@@ -55,11 +57,13 @@ class Judgement(msgspec.Struct, frozen=True):
     next_expiry: datetime | None
 
 
-def judge(backups: Collection[Backup], policy: RetentionPolicy, now: datetime) -> Judgement:
+def judge(
+    backups: Collection[Backup], policy: RetentionPolicy, now: datetime, held: Mapping[str, str] = NOTHING_HELD
+) -> Judgement:
     """Judge the backups of one job. Raises SpecInvalid for backups of several jobs, or an unknown time zone.
 
     Only good backups dated up to now take a place of a rule, so that no damage, no unseen location and no wrong clock
-    can push a good backup out.
+    can push a good backup out. ``held``: id of the execution → why its backup stays whatever the rules say.
     """
     _check(backups)
     ordered = sorted(backups, key=lambda backup: (backup.time, backup.execution_id), reverse=True)
@@ -71,7 +75,7 @@ def judge(backups: Collection[Backup], policy: RetentionPolicy, now: datetime) -
     verdicts, changes = [], []
     for backup in ordered:
         if backup.time > now:
-            verdicts.append(Verdict(backup, [FUTURE]))
+            verdicts.append(Verdict(backup, [*_held(backup, held), FUTURE]))
             changes.append(backup.time)  # from then on it takes places
             continue
         kept_by = [reason for place in places if (reason := place.taken_by(backup))]
@@ -79,8 +83,12 @@ def judge(backups: Collection[Backup], policy: RetentionPolicy, now: datetime) -
             if not kept_by:
                 changes.append(backup.time + timedelta(seconds=age))
             kept_by.append(f"maxAge {human_seconds(age)}")
-        verdicts.append(Verdict(backup, kept_by))
+        verdicts.append(Verdict(backup, _held(backup, held) + kept_by))
     return Judgement(verdicts, min(changes, default=None))
+
+
+def _held(backup: Backup, held: Mapping[str, str]) -> list[str]:
+    return [held[backup.execution_id]] if backup.execution_id in held else []
 
 
 def in_words(policy: RetentionPolicy) -> str:

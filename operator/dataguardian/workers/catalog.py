@@ -14,6 +14,7 @@ from ..resources.execution import RunStatus
 from ..resources.restore import RestoreRequest
 from .drill_runs import DrillRuns
 from .entries import Entries
+from .holds import Holds
 
 Key = tuple[str, str]  # namespace, name
 SILENCE_S = 30.0
@@ -30,6 +31,7 @@ class Catalog:
         self._kube = kube
         self.entries = Entries(kube)
         self.drill_runs = DrillRuns()
+        self.holds = Holds()
         self._objects: dict[str, dict[Key, Any]] = {}
         # UIDs of runs that were seen to have ended, the latest ones: an older version may arrive after the newest.
         self._ended: dict[str, None] = {}
@@ -53,6 +55,7 @@ class Catalog:
             self.entries.put(resource)
         if isinstance(resource, RestoreRequest):
             self.drill_runs.put(resource)
+            self.holds.put(resource)
         if _is_over(resource):
             self._ended[resource.metadata.uid] = None
             if len(self._ended) > REMEMBERED_ENDS:
@@ -69,6 +72,7 @@ class Catalog:
             self.entries.drop(resource)
         if isinstance(resource, RestoreRequest):
             self.drill_runs.drop(resource)
+            self.holds.drop(resource)
         self._let_go(kind, resource)
 
     def all(self, kind: Kind[ResourceT]) -> list[ResourceT]:

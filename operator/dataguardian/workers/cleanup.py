@@ -6,20 +6,20 @@ Nothing else deletes stored data. A cleanup goes by the rules that the job has w
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
 from functools import partial
 
 from ..domain import judgement
 from ..domain.catalogue import Entry
-from ..domain.naming import GENERATION
+from ..domain.naming import GENERATION, HELD
 from ..domain.plan import RetentionPolicy
 from ..domain.planning import cleanup_run
 from ..domain.policies import caught_up, retention_policy, unfinished_before
 from ..domain.report import Report
 from ..kube.jobs import Limits
 from ..kube.status import change_status
-from ..resources import storage_location
+from ..resources import restore, storage_location
 from ..resources.backup import BACKUP_EXECUTION, BACKUP_JOB, BackupJob
 from . import rows, side_jobs
 from .context import Context, now
@@ -40,7 +40,7 @@ class Cleanup:
 
     def __init__(self, context: Context) -> None:
         self._context = context
-        self._news = News(context.catalog, BACKUP_JOB, BACKUP_EXECUTION, storage_location.KIND)
+        self._news = News(context.catalog, BACKUP_JOB, BACKUP_EXECUTION, storage_location.KIND, restore.KIND)
 
     async def step(self) -> None:
         """A step of the worker ``cleanup``."""
@@ -81,7 +81,7 @@ def _is_due(context: Context, job: BackupJob) -> bool:
     back, away, entries = False, context.away.get(job.metadata.uid), _entries(context, job)
     if away is not None:
         context.away[job.metadata.uid], back = caught_up(away, usable_locations(context, job).keys())
-    return bool(entries) and (back or judgement.is_due(job, entries, now=now()))
+    return bool(entries) and (back or judgement.is_due(job, entries, now=now(), held=_held(context, job)))
 
 
 def _running(context: Context) -> set[tuple[str, str]]:
@@ -97,23 +97,28 @@ def _entries(context: Context, job: BackupJob) -> list[Entry]:
     return context.catalog.entries.of_job(job.metadata.namespace, job.metadata.name)
 
 
+def _held(context: Context, job: BackupJob) -> dict[str, str]:
+    holds = context.catalog.holds.of_namespace(job.metadata.namespace)
+    return judgement.held_backups(_entries(context, job), holds) if holds else {}
+
+
 def _name(job: BackupJob) -> str:
     return f"cleanup-{job.metadata.name}"
 
 
 async def _act(context: Context, job: BackupJob, policy: RetentionPolicy, *, is_running: bool) -> None:
     """Judge a job by its entries, write that down, and start its cleanup if it needs one."""
-    entries = _entries(context, job)
-    judged = judgement.judged(job, policy, entries, now=now())
+    entries, held = _entries(context, job), _held(context, job)
+    judged = judgement.judged(job, policy, entries, now=now(), held=held)
     await learn(context, job, judged.told)
     if not judged.needs_cleanup:
-        await _settle(context, job, judged.report, judgement.digest(entries))
+        await _settle(context, job, judged.report, judgement.digest(entries, held))
     # It may want a volume that a run holds. Where runs overlap, there may never be a moment without one.
     elif not is_running or job.spec.concurrency_policy == "Allow":
-        await _start(context, job, policy)
+        await _start(context, job, policy, held)
 
 
-async def _start(context: Context, job: BackupJob, policy: RetentionPolicy) -> None:
+async def _start(context: Context, job: BackupJob, policy: RetentionPolicy, held: Mapping[str, str]) -> None:
     """Start the cleanup of a job, unless its rules have just changed: then it is judged by the new ones first."""
     locations, meta = list(usable_locations(context, job).values()), job.metadata
     if not locations or not side_jobs.has_room(context, CLEANUP):
@@ -127,8 +132,8 @@ async def _start(context: Context, job: BackupJob, policy: RetentionPolicy) -> N
         name=_name(job),
         kind=BACKUP_JOB,
         owner=job,
-        run=cleanup_run(job, policy, locations, unfinished_before=before, in_use=in_use),
-        notes={GENERATION: str(meta.generation)},
+        run=cleanup_run(job, policy, locations, unfinished_before=before, in_use=in_use, held=held),
+        notes={GENERATION: str(meta.generation), HELD: " ".join(held)},
         template=job.spec.run_template,
     )
     await side_jobs.start_all(context, CLEANUP, [wanted])
@@ -162,7 +167,7 @@ async def _ended(context: Context, end: Ended) -> None:
         end.report,
         told,
         generation=int(end.notes[GENERATION]),
-        backups=judgement.observed(_entries(context, job), told, began=end.began),
+        backups=judgement.observed(_entries(context, job), told, began=end.began, held=end.notes[HELD].split()),
         look=now() + LOOK if _looks(job) else None,
     )
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dataguardian.domain.catalogue import Entry
-from dataguardian.domain.judgement import Judged, digest, is_due, judged, observed
+from dataguardian.domain.judgement import Judged, digest, held_backups, is_due, judged, observed
 from dataguardian.domain.policies import retention_policy
 from dataguardian.domain.told import BackupKept, RemovalDeferred, Told
 from dataguardian.resources.backup import BackupJob, RetentionStatus
@@ -150,6 +150,27 @@ def test_the_digest_tells_sets_of_stored_backups_apart_and_nothing_else(hours: l
 
     assert digest(shuffled) == digest(entries)
     assert digest([*entries, entry(100)]) != digest(entries)
+
+
+def test_a_job_is_judged_again_when_a_backup_is_held_or_let_go() -> None:
+    entries, held = backups(1, 2), {id_of(2): "safetyBackup back"}
+    known = seen(entries).model_copy(update={"observed_backups": digest(entries, held)})
+
+    assert is_due(job(seen(entries), maxBackups=1), entries, now=NOW, held=held)
+    assert not is_due(job(known, maxBackups=1), entries, now=NOW, held=held)
+    assert is_due(job(known, maxBackups=1), entries, now=NOW)
+    assert observed(entries, [], began=NOW, held=held) == digest(entries, held)
+
+
+def test_a_held_backup_needs_no_cleanup_and_is_told_with_who_holds_it() -> None:
+    entries, policy = backups(1, 2), retention_policy(job(maxBackups=1))
+    held = held_backups(entries, {"nightly-2": "back", "other": "another"})
+    assert policy is not None
+
+    found = judged(job(maxBackups=1), policy, entries, now=NOW, held=held)
+
+    assert kept(found)["nightly-2"] == ["safetyBackup back"]
+    assert not found.needs_cleanup
 
 
 @pytest.mark.parametrize("state", ["Failed", "Missing", "Removed"])

@@ -178,6 +178,21 @@ def test_a_more_generous_policy_keeps_all_that_the_other_keeps(
 
 
 @WIDELY
+@given(HISTORIES, POLICIES, CLOCKS, st.data())
+def test_what_is_held_stays_and_costs_no_other_backup_its_place(
+    history: list[Backup], policy: RetentionPolicy, now: datetime, data: st.DataObject
+) -> None:
+    names = sorted(ids(history))
+    held = dict.fromkeys(data.draw(st.sets(st.sampled_from(names)) if names else st.just(())), "safetyBackup back")
+    free, found = judge(history, policy, now), judge(history, policy, now, held)
+
+    assert ids(kept(found)) == ids(kept(free)) | held.keys()
+    assert [[rule for rule in each.kept_by if rule != "safetyBackup back"] for each in found.verdicts] == [
+        each.kept_by for each in free.verdicts
+    ]
+
+
+@WIDELY
 @given(HISTORIES, POLICIES, CLOCKS)
 def test_each_backup_is_judged_once_and_its_reasons_fit_its_status(
     history: list[Backup], policy: RetentionPolicy, now: datetime
