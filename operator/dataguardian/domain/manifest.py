@@ -5,6 +5,7 @@ It has all that a restore by hand needs, without DataGuardian and without a clus
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Mapping
 
@@ -23,6 +24,8 @@ SCHEMA_FILE_NAME = "schema.dump"
 CODEC_SUFFIX: Mapping[str, str] = {"zstd": ".zst", "gzip": ".gz", "none": ""}
 CODEC_COMMAND: Mapping[str, str] = {"zstd": "zstd -dc", "gzip": "gzip -dc", "none": "cat"}
 
+_SAMPLE = re.compile(rb'\[(\s+"[0-9a-f]{16}",?)+\s+\]')
+
 
 class Segment(msgspec.Struct, frozen=True, kw_only=True):
     """One stored object of the dump; segments are read one after the other."""
@@ -33,7 +36,7 @@ class Segment(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Table(msgspec.Struct, frozen=True, kw_only=True):
-    """One table of the source and its rows in the dump's snapshot."""
+    """One table of the source and its rows in the dump's snapshot; a partitioned table has none of its own."""
 
     schema: str
     name: str
@@ -41,6 +44,7 @@ class Table(msgspec.Struct, frozen=True, kw_only=True):
     indexes: int = 0  # valid ones
     constraints: int = 0  # validated ones: checks, keys, references, exclusions
     sample: list[str] = []  # the hashes of some of its rows; see ``Engine``
+    extension: str = ""  # that brings the table, and rows of it
 
 
 class Sequence(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,7 +60,7 @@ class Fingerprint(msgspec.Struct, frozen=True, kw_only=True):
 
     tables: list[Table] = []
     sequences: list[Sequence] = []
-    extensions: dict[str, str] = {}  # name → version
+    extensions: dict[str, str] = {}  # that the dump brings: name → version
     roles: list[str] = []  # that own something or have been granted something
     encoding: str = ""  # e.g. UTF8; empty when it is not known
     database_bytes: int = 0  # on the server's disk; 0 when it is not known
@@ -128,8 +132,9 @@ def restore_commands(codec: str, segments: list[Segment], load: str) -> list[str
 
 
 def encode(manifest: Manifest) -> bytes:
-    """The manifest as indented JSON, for people too."""
-    return msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n"
+    """The manifest as indented JSON, for people too; the hashes of a table's sample take one line."""
+    text = msgspec.json.format(msgspec.json.encode(manifest), indent=2)
+    return _SAMPLE.sub(lambda sample: b" ".join(sample[0].split()), text) + b"\n"
 
 
 def decode(content: bytes) -> Manifest:

@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from ..domain.manifest import Table
+from ..domain.manifest import Fingerprint, Table
 from ..domain.plan import BackupPlan
+from ..domain.verification import Restored
 from ..errors import DataGuardianError, EngineFailed
 from .command import Command, Login
 from .postgresql import PostgreSQL
@@ -40,14 +41,29 @@ class Engine(Protocol):
     def target(self, lines: Sequence[str]) -> TargetState:
         """What ``describe_target`` answered."""
 
-    def count_rows(self, tables: Sequence[int]) -> str:
-        """Statements that count the rows of the tables with these ids, as the snapshot sees them."""
+    def describe_dumped(self, contents: Contents) -> str:
+        """Statements that describe what a dump holds, as the snapshot sees it; see ``fingerprint``."""
+
+    def describe_sequences(self) -> str:
+        """Statements that end the snapshot and tell how far sequences are by now; see ``fingerprint``."""
+
+    def fingerprint(self, source: Source, contents: Contents, lines: Sequence[str]) -> tuple[Fingerprint, list[str]]:
+        """What ``describe_dumped`` and ``describe_sequences`` answered, and sentences on what could not be read.
+
+        A row's hash in a table's sample is that of its columns as text, so that it is the same after any restore.
+        """
+
+    def describe_contents(self, expected: Fingerprint) -> str:
+        """Statements that describe a restored database; all rows are counted, and hashed where there is a sample."""
+
+    def found(self, lines: Sequence[str]) -> Restored:
+        """What ``describe_contents`` answered."""
 
     def count_rows_by_name(self, tables: Sequence[Table]) -> str:
         """Statements that count the rows of those of these tables that exist."""
 
     def counted(self, lines: Sequence[str]) -> list[Table]:
-        """What either of these statements answered; a table that could not be counted is not in it."""
+        """What these statements answered; a table that could not be counted is not in it."""
 
     def dump_arguments(self, plan: BackupPlan) -> list[str]:
         """How the dump is made, without host, user, database and snapshot."""

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import msgspec
 
-from ..domain.manifest import Table
+from ..domain.manifest import Fingerprint, Table
 from ..domain.plan import BackupPlan
+from ..domain.verification import Restored
 from ..errors import ConfigInvalid, DataGuardianError, EngineFailed
-from . import postgresql_errors, postgresql_queries
+from . import postgresql_answers, postgresql_contents, postgresql_errors, postgresql_queries
 from .command import Command, Login
 from .source import Contents, Source, TargetState
 
@@ -21,7 +22,10 @@ CONNECT_SECONDS = 10
 # A dump waits no longer for a lock: behind its own wait, every other session of that table would wait too.
 LOCK_SECONDS = 60
 TRANSACTION_TIMEOUT = 17  # the major that brought this setting
-_LISTED = re.compile(r"^\d+; 0 (\d+) TABLE DATA ", re.MULTILINE)
+# Lines of a table of contents. One of a partitioned table has no data, and one of an extension no definition.
+_TABLE = re.compile(r"^\d+; (?:1259 (?=\d+ TABLE )|0 (?=\d+ TABLE DATA ))(\d+)", re.MULTILINE)
+_SEQUENCE = re.compile(r"^\d+; 1259 (\d+) SEQUENCE ", re.MULTILINE)
+_EXTENSION = re.compile(r"^\d+; 3079 (\d+) EXTENSION ", re.MULTILINE)
 _DUMPED_BY = re.compile(r"^; +Dumped by pg_dump version: (\S+)", re.MULTILINE)
 
 
@@ -53,11 +57,10 @@ class PostgreSQL:
         return Command((newest, *options), {**_environment(login), "PGCLIENTENCODING": "UTF8"})
 
     def describe_source(self) -> str:
-        return postgresql_queries.SOURCE
+        return postgresql_queries.NO_LIMITS + postgresql_contents.SEQUENCE_VALUES + postgresql_queries.SNAPSHOT
 
     def source(self, lines: Sequence[str]) -> Source:
-        identity = msgspec.json.decode(lines[1], type=str) if len(lines) > 1 else ""
-        return msgspec.structs.replace(msgspec.json.decode(lines[0], type=Source), identity=identity)
+        return postgresql_answers.source(lines)
 
     def describe_target(self) -> str:
         return postgresql_queries.TARGET
@@ -65,8 +68,20 @@ class PostgreSQL:
     def target(self, lines: Sequence[str]) -> TargetState:
         return msgspec.json.decode(lines[0], type=TargetState)
 
-    def count_rows(self, tables: Sequence[int]) -> str:
-        return postgresql_queries.counts(tables)
+    def describe_dumped(self, contents: Contents) -> str:
+        return postgresql_contents.dumped(contents)
+
+    def describe_sequences(self) -> str:
+        return f"ROLLBACK;\n{postgresql_contents.SEQUENCE_VALUES}"
+
+    def fingerprint(self, source: Source, contents: Contents, lines: Sequence[str]) -> tuple[Fingerprint, list[str]]:
+        return postgresql_answers.fingerprint(source, contents, lines)
+
+    def describe_contents(self, expected: Fingerprint) -> str:
+        return postgresql_contents.restored(expected)
+
+    def found(self, lines: Sequence[str]) -> Restored:
+        return postgresql_answers.restored(lines)
 
     def count_rows_by_name(self, tables: Sequence[Table]) -> str:
         return postgresql_queries.counts_by_name(tables)
@@ -108,7 +123,10 @@ class PostgreSQL:
     def contents(self, listing: str) -> Contents:
         dumped_by = _DUMPED_BY.search(listing)
         return Contents(
-            tables=[int(oid) for oid in _LISTED.findall(listing)], tool_version=dumped_by[1] if dumped_by else ""
+            tables=_ids(listing, _TABLE),
+            sequences=_ids(listing, _SEQUENCE),
+            extensions=_ids(listing, _EXTENSION),
+            tool_version=dumped_by[1] if dumped_by else "",
         )
 
     def load(self, login: Login, major: int, *, drop_existing: bool) -> Command:
@@ -140,6 +158,10 @@ def _loads_into(client: int, server_major: int) -> None:
             f"What client {client} dumps, PostgreSQL {server_major} cannot load; this image has no older client.",
             remedy="Use an image with the client of the server's major: build it with --build-arg PGDG=1.",
         )
+
+
+def _ids(listing: str, line: re.Pattern[str]) -> list[int]:
+    return sorted({int(oid) for oid in line.findall(listing)})
 
 
 def quoted(value: str) -> str:

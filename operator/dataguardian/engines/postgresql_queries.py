@@ -9,7 +9,7 @@ import msgspec
 from ..domain.manifest import Table
 
 # A server's limits are for its users; a run has its own deadline. Only settings that this major knows.
-_NO_LIMITS = """\
+NO_LIMITS = """\
 SELECT count(pg_catalog.set_config(name, '0', false)) AS ignored FROM pg_catalog.pg_settings
  WHERE name IN ('statement_timeout', 'lock_timeout', 'idle_in_transaction_session_timeout',
                 'idle_session_timeout', 'transaction_timeout') \\gset
@@ -21,24 +21,20 @@ _VERSION = """\
 'version', pg_catalog.split_part(pg_catalog.current_setting('server_version'), ' ', 1),
        'major', pg_catalog.current_setting('server_version_num')::int / 10000"""
 
-SOURCE = f"""\
-{_NO_LIMITS}
+SNAPSHOT = f"""\
 SET row_security = off;
 BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY;
-SELECT pg_catalog.json_build_object(
+SELECT pg_catalog.json_build_array('source', pg_catalog.json_build_object(
        {_VERSION},
-       'identity', '',
-       'extensions', (SELECT coalesce(pg_catalog.json_object_agg(extname, extversion), '{{}}')
-                        FROM pg_catalog.pg_extension),
-       'snapshot', pg_catalog.pg_export_snapshot());
+       'snapshot', pg_catalog.pg_export_snapshot()));
 \\set ON_ERROR_STOP 0
 \\set ON_ERROR_ROLLBACK on
-SELECT pg_catalog.to_json(system_identifier::text) FROM pg_catalog.pg_control_system();
+SELECT pg_catalog.json_build_array('identity', system_identifier::text) FROM pg_catalog.pg_control_system();
 """
 
 # Of everything that a dump would hold: what belongs to an extension comes back with the extension.
 TARGET = f"""\
-{_NO_LIMITS}
+{NO_LIMITS}
 WITH relation AS (
   SELECT pg_catalog.format('%I.%I', nspname, relname) AS name
     FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
@@ -53,35 +49,14 @@ SELECT pg_catalog.json_build_object(
 """
 
 
-# Writes one statement for each table, with names quoted by the server, and psql runs them.
-_COUNT = "'SELECT pg_catalog.json_build_array(%L, %L, count(*)) FROM ONLY %I.%I', nspname, relname, nspname, relname"
-
-
-def counts(tables: Sequence[int]) -> str:
-    """Exact rows of the tables with these oids, seen by the session's snapshot.
-
-    The dump holds a lock on each of them, so a lock that cannot be had at once means that another session waits
-    to alter the table: afterwards the snapshot would see it empty. Such a table is left out.
-    """
-    if not tables:
-        return ""
-    oids = ", ".join(str(oid) for oid in tables)
-    return f"""\
-SET LOCAL lock_timeout = '10ms';
-SELECT pg_catalog.format({_COUNT})
-  FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
- WHERE c.oid IN ({oids}) AND relkind = 'r' ORDER BY nspname, relname
-\\gexec
-"""
-
-
 def counts_by_name(tables: Sequence[Table]) -> str:
-    """Exact rows of those of these tables that exist."""
+    """Exact rows of those of these tables that exist: writes a statement for each, its names quoted by the server."""
     names = msgspec.json.encode([[table.schema, table.name] for table in tables]).decode().replace("'", "''")
     return f"""\
-SELECT pg_catalog.format({_COUNT})
+SELECT pg_catalog.format('SELECT pg_catalog.json_build_array(%L, %L, count(*)) FROM ONLY %I.%I',
+                         nspname, relname, nspname, relname)
   FROM pg_catalog.json_array_elements('{names}') AS wanted
   JOIN pg_catalog.pg_namespace AS n ON nspname = wanted->>0
-  JOIN pg_catalog.pg_class AS c ON c.relnamespace = n.oid AND relname = wanted->>1 AND relkind = 'r'
+  JOIN pg_catalog.pg_class AS c ON c.relnamespace = n.oid AND relname = wanted->>1 AND relkind IN ('r', 'p')
 \\gexec
 """

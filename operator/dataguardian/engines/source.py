@@ -10,9 +10,10 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
 
     version: str
     major: int
-    identity: str  # of the server; empty when the role may not read it
-    extensions: dict[str, str]  # name → version
     snapshot: str  # what the dump must see
+    identity: str = ""  # of the server; empty when the role may not read it
+    # Id of a sequence that only counts up → the last value it gave out before the snapshot; None: not known.
+    sequence_values: dict[int, int] | None = None
 
 
 class TargetState(msgspec.Struct, frozen=True, kw_only=True):
@@ -27,5 +28,7 @@ class TargetState(msgspec.Struct, frozen=True, kw_only=True):
 class Contents(msgspec.Struct, frozen=True, kw_only=True):
     """What a dump holds, by its own table of contents."""
 
-    tables: list[int]  # the server's ids of the tables with data
+    tables: list[int]  # the server's ids of the tables, also of those whose rows are in partitions
+    sequences: list[int]  # ids
+    extensions: list[int]  # ids
     tool_version: str

@@ -1,4 +1,4 @@
-"""One dump of the source, and all that its manifest tells: snapshot, contents, schema, row counts."""
+"""One dump of the source, and all that its manifest tells: snapshot, contents, schema, fingerprint."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class Dump:
         digest = sha256()
         size = copies.put(manifests.SCHEMA_FILE_NAME, self._schema_chunks(digest.update))
         schema = Segment(name=manifests.SCHEMA_FILE_NAME, bytes=size, sha256=digest.hexdigest())
-        fingerprint = Fingerprint(tables=self._counted(), extensions=self._source.extensions)
+        fingerprint = self._fingerprint()
         self._session.close()  # its snapshot keeps the source from cleaning up
         return self._manifest(stream, segments, schema, fingerprint, started)
 
@@ -69,7 +69,7 @@ class Dump:
     def _contents_seen(self, contents: Contents) -> None:
         # From here on the dump holds its locks.
         self._contents = contents
-        self._session.send(self._engine.count_rows(contents.tables))
+        self._session.send(self._engine.describe_dumped(contents))
         command = self._engine.dump_schema(self._login, self._major, self._source.snapshot, self._plan)
         self._sidecar = self._run.start(command, stdout=subprocess.PIPE)
 
@@ -81,17 +81,18 @@ class Dump:
         if not self._sidecar.wait():
             raise self._failure(self._sidecar.said())
 
-    def _counted(self) -> list[manifests.Table]:
+    def _fingerprint(self) -> Fingerprint:
+        """What the source held. What cannot be read is left out with a warning: the dump is whole without it."""
         try:
-            tables = self._engine.counted(self._session.lines(DumpFailed))
+            lines = [*self._session.lines(DumpFailed), *self._session.ask(self._engine.describe_sequences())]
+            fingerprint, missing = self._engine.fingerprint(self._source, self._contents, lines)
         except DataGuardianError as error:
             self._run.check()
             self._run.warn(f"Rows were not counted: {error.what}", "count_failed")
-            return []
-        if len(tables) < len(self._contents.tables):
-            missing = len(self._contents.tables) - len(tables)
-            self._run.warn(f"{missing} tables were not counted: another session waits for them", "count_incomplete")
-        return tables
+            return Fingerprint()
+        for sentence in missing:
+            self._run.warn(sentence, "count_incomplete")
+        return fingerprint
 
     def _manifest(
         self, stream: DumpStream, segments: list[Segment], schema: Segment, fingerprint: Fingerprint, started: str
