@@ -86,16 +86,10 @@ class DumpedTable(Line, frozen=True, tag="dumped_table"):
 
 
 class DumpedRows(Line, frozen=True, tag="dumped_rows"):
-    """Rows of a table of a dump."""
+    """Rows of a table of a dump, and the hashes of some of them."""
 
     oid: int
     rows: int
-
-
-class DumpedSample(Line, frozen=True, tag="dumped_sample"):
-    """Hashes of some rows of a table of a dump."""
-
-    oid: int
     hashes: list[str]
 
 
@@ -144,7 +138,6 @@ Answer = (
     | DumpedSequences
     | DumpedTable
     | DumpedRows
-    | DumpedSample
     | FoundTable
     | FoundRows
     | FoundSequence
@@ -181,7 +174,9 @@ def source(lines: Lines[str]) -> Source:
 def fingerprint(described: Source, contents: Contents, lines: Iterable[str]) -> tuple[Fingerprint, list[str]]:
     """What the dump holds, and sentences on what could not be read."""
     answers = read(lines)
-    tables, missing = _tables(answers, contents)
+    tables, missing = _tables(answers), []
+    if len(tables) < len(contents.tables):
+        missing.append(f"{len(contents.tables) - len(tables)} tables were not counted: another session waits for them")
     sequences, extensions, roles = _one(answers, DumpedSequences), _one(answers, Extensions), _one(answers, Roles)
     encoding, size = _one(answers, Encoding), _one(answers, Size)
     before, after = described.sequence_values, _one(answers, SequenceValues)
@@ -237,29 +232,22 @@ def _restored_table(found: FoundTable, rows: FoundRows | None) -> RestoredTable:
     )
 
 
-def _tables(answers: list[Answer], contents: Contents) -> tuple[list[Table], list[str]]:
-    """The tables that were counted, and how many were not, or not sampled."""
-    rows = {each.oid: each.rows for each in _all(answers, DumpedRows)}
-    samples = {each.oid: each.hashes for each in _all(answers, DumpedSample)}
-    tables = [
+def _tables(answers: list[Answer]) -> list[Table]:
+    """The tables that were counted."""
+    rows = {each.oid: each for each in _all(answers, DumpedRows)}
+    return [
         Table(
             schema=each.schema,
             name=each.name,
-            rows=rows[each.oid],
+            rows=rows[each.oid].rows,
             indexes=each.indexes,
             constraints=each.constraints,
-            sample=samples.get(each.oid, []),
+            sample=rows[each.oid].hashes,
             extension=each.extension or "",
         )
         for each in _all(answers, DumpedTable)
         if each.oid in rows
     ]
-    missing = []
-    if len(tables) < len(contents.tables):
-        missing.append(f"{len(contents.tables) - len(tables)} tables were not counted: another session waits for them")
-    if unsampled := len(rows.keys() - samples.keys()):
-        missing.append(f"No rows of {unsampled} tables were sampled: the server refuses it")
-    return tables, missing
 
 
 def _values(before: dict[int, int], after: dict[int, int]) -> dict[int, int]:

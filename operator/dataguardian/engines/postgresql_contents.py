@@ -122,29 +122,32 @@ SELECT pg_catalog.json_build_array('size', pg_catalog.pg_database_size(pg_catalo
 
 
 def _dumped_tables(tables: str, rows: int) -> str:
-    """Answers about the tables; each is counted, and then sampled while its first pages are still in memory.
+    """Answers about the tables; each is counted, and sampled if it is kept in the server's own way.
 
     The dump holds a lock on each of them, so a lock that cannot be had at once means that another session waits
     to alter the table: afterwards the snapshot would see it empty. Such a table is left out.
     """
-    count = "SELECT pg_catalog.json_build_array(''dumped_rows'', %1$s, count(*)) FROM ONLY %2$I.%3$I"
     hashed = _HASH.format(columns="%4$s", encoding="pg_catalog.getdatabaseencoding()")
+    counted = """\
+SELECT pg_catalog.json_build_array(''dumped_rows'', %1$s, (SELECT count(*) FROM ONLY %2$I.%3$I), ({sample}))"""
     sample = f"""\
-SELECT pg_catalog.json_build_array(''dumped_sample'', %1$s, coalesce(pg_catalog.json_agg(DISTINCT hash), ''[]''))
-  FROM (SELECT {hashed} AS hash
-          FROM (SELECT t.* FROM ONLY %2$I.%3$I AS t TABLESAMPLE SYSTEM (least(100,
-                       100.0 * {SAMPLED_BYTES} / greatest(pg_catalog.pg_relation_size(%1$s), 1))) REPEATABLE (0)
-                 ORDER BY pg_catalog.hashtext(t.ctid::pg_catalog.text) LIMIT {rows}) AS t
-         WHERE %5$s <= {ROW_BYTES}) AS hashed"""
+SELECT coalesce(pg_catalog.json_agg(DISTINCT hash), ''[]'') FROM (
+       SELECT {hashed} AS hash FROM (
+              SELECT t.* FROM ONLY %2$I.%3$I AS t TABLESAMPLE SYSTEM (least(100,
+                     100.0 * {SAMPLED_BYTES} / greatest(pg_catalog.pg_relation_size(%1$s), 1))) REPEATABLE (0)
+               ORDER BY pg_catalog.hashtext(t.ctid::pg_catalog.text) LIMIT {rows}) AS t
+        WHERE %5$s <= {ROW_BYTES}) AS hashed"""
     return f"""\
 SELECT pg_catalog.json_build_array('dumped_table', c.oid::pg_catalog.int8, nspname, relname, (
        SELECT extname FROM pg_catalog.pg_depend AS d JOIN pg_catalog.pg_extension AS e ON e.oid = refobjid
         WHERE classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND objid = c.oid AND deptype = 'e'),
        {_PARTS})
   FROM {_RELATIONS} WHERE c.oid = {tables} AND relkind IN ('r', 'p') ORDER BY nspname, relname;
-SELECT pg_catalog.format('{count}', c.oid, nspname, relname),
-       pg_catalog.format('{sample}', c.oid, nspname, relname, columns, coalesce(bytes, '0'))
-  FROM {_RELATIONS} {_COLUMNS}
+SELECT pg_catalog.format(
+       CASE amname WHEN 'heap' THEN '{counted.format(sample=sample)}'
+                   ELSE '{counted.format(sample="SELECT ''[]''::json")}' END,
+       c.oid, nspname, relname, columns, coalesce(bytes, '0'))
+  FROM {_RELATIONS} LEFT JOIN pg_catalog.pg_am AS m ON m.oid = relam {_COLUMNS}
  WHERE c.oid = {tables} AND relkind IN ('r', 'p') ORDER BY nspname, relname
 \\gexec
 """
