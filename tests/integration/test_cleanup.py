@@ -8,6 +8,7 @@ import msgspec
 
 from dataguardian.domain import told as tellings
 from dataguardian.domain.plan import FilesystemTarget
+from dataguardian.domain.proof import proof_key
 from dataguardian.runner.lines import written
 
 from .runs import Pod
@@ -43,6 +44,22 @@ def test_a_held_backup_stays_whatever_the_rules_say(pod: Pod, primary: Shelf) ->
     assert ages(primary) == [1, 3]
     kept = {line["execution_name"]: line["kept_by"] for line in ended.lines if line["action"] == "backup_kept"}
     assert kept["nightly-3-days-old"] == ["safetyBackup back"]
+
+
+def test_the_proofs_of_a_backup_go_with_it_and_those_of_others_stay(pod: Pod, primary: Shelf, offsite: Shelf) -> None:
+    store([primary, offsite], 1, 2)
+    for shelf in (primary, offsite):
+        for age in (1, 2):
+            shelf.put(proof_key(folder_of(manifest(age)), NOW, f"{age}a5a5a5a-"), b"{}")
+            shelf.put(proof_key(folder_of(manifest(age)), NOW, f"{age}b5b5b5b-"), b"{}")
+
+    ended = pod.run(cleanup_plan(primary, offsite, max_backups=1))
+
+    assert (cleaned(ended).backups, cleaned(ended).warnings) == (1, [])
+    for shelf in (primary, offsite):
+        assert ages(shelf) == [1]
+        assert {key.rpartition("-")[2] for key in shelf.stored if "proofs" in key} == {"1a5a5a5a.json", "1b5b5b5b.json"}
+        assert [key for key in shelf.stored if folder_of(manifest(2)) in key] == []
 
 
 def test_the_lines_are_those_that_the_operator_reads(pod: Pod, primary: Shelf, offsite: Shelf) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Callable
 import msgspec
 
 from ..domain import manifest as manifests
+from ..domain import proof
 from ..errors import BackupCorrupt, StorageFull
 from ..storage import Storage
 from .finding import Folder
@@ -29,23 +30,24 @@ class Marker(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def remove(storage: Storage, folder: Folder, marker: Marker, gone: Callable[[], None]) -> None:
-    """Delete the objects directly in the folder; ``gone`` is called before the last one is.
+    """Delete the objects directly in the folder, and the proofs in it; ``gone`` is called before the last one is.
 
     Raises what the store raises; a later call goes on.
     """
-    rest = sorted(folder.sizes.keys() - {manifests.FILE_NAME, MARKER})
-    order = [manifests.FILE_NAME, *rest, MARKER]
+    proofs = sorted(storage.keys(folder.key(proof.FOLDER)))
+    rest = [*map(folder.key, sorted(folder.sizes.keys() - {manifests.FILE_NAME, MARKER})), *proofs]
+    order = [folder.key(manifests.FILE_NAME), *rest, folder.key(MARKER)]
     try:
         if MARKER not in folder.sizes:
             storage.put(folder.key(MARKER), [msgspec.json.encode(msgspec.structs.replace(marker, folder=folder.name))])
     except StorageFull:
         # Room is made with the manifest last: what is left, it still names, and no rule keeps it next time either.
-        order = [*rest, manifests.FILE_NAME]
-    for name in order[:-1]:
-        storage.delete(folder.key(name))
+        order = [*rest, folder.key(manifests.FILE_NAME)]
+    for key in order[:-1]:
+        storage.delete(key)
     storage.discard_partial(folder.path)
     gone()
-    storage.delete(folder.key(order[-1]))
+    storage.delete(order[-1])
 
 
 def interrupted(storage: Storage, folder: Folder) -> Marker:

@@ -10,11 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dataguardian.domain import manifest as manifests
-from dataguardian.domain.manifest import Fingerprint, Manifest, Segment, Table
+from dataguardian.domain.manifest import Fingerprint, Manifest, Segment, Sequence, Table
 from dataguardian.errors import BackupCorrupt, SpecInvalid
 
 TEXT = st.text(max_size=80)
 SIZES = st.integers(0, 2**63 - 1)
+HASHES = st.text("0123456789abcdef", min_size=16, max_size=16)
 SEGMENTS = st.builds(Segment, name=TEXT, bytes=SIZES, sha256=TEXT)
 MANIFESTS = st.builds(
     Manifest,
@@ -41,7 +42,8 @@ MANIFESTS = st.builds(
     tools=st.dictionaries(TEXT, TEXT),
     fingerprint=st.builds(
         Fingerprint,
-        tables=st.lists(st.builds(Table, schema=TEXT, name=TEXT, rows=SIZES)),
+        tables=st.lists(st.builds(Table, schema=TEXT, name=TEXT, rows=SIZES, sample=st.lists(HASHES | TEXT))),
+        sequences=st.lists(st.builds(Sequence, schema=TEXT, name=TEXT, value=st.none() | SIZES)),
         extensions=st.dictionaries(TEXT, TEXT),
     ),
     restore_commands=st.lists(TEXT),

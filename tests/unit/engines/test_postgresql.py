@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -9,10 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from psycopg.conninfo import conninfo_to_dict
 
+from dataguardian.domain.manifest import Fingerprint
 from dataguardian.domain.plan import BackupPlan, Endpoint
-from dataguardian.engines import Login
+from dataguardian.engines import Contents, Login, Source
 from dataguardian.engines.postgresql import PostgreSQL, quoted
-from dataguardian.errors import ConfigInvalid
+from dataguardian.errors import ConfigInvalid, EngineFailed
 
 NAMES = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1, max_size=63)
 ENGINE = PostgreSQL()
@@ -161,3 +163,60 @@ def test_tables_are_those_whose_data_the_contents_list() -> None:
     contents = ENGINE.contents(listing)
 
     assert (contents.tables, contents.tool_version) == ([16385, 16390], "17.2")
+
+
+LISTING = """\
+;
+; Archive created at 2026-11-24 22:16:58 UTC
+;     Dumped by pg_dump version: 15.18 (Debian 15.18-0+deb12u1)
+;
+2; 3079 16419 EXTENSION - citext{end}
+3471; 0 0 COMMENT - EXTENSION citext{end}
+218; 1259 16412 SEQUENCE public idn_id_seq postgres
+3472; 0 0 SEQUENCE OWNED BY public idn_s_seq postgres
+216; 1259 16390 TABLE public partitioned postgres
+217; 1259 16401 TABLE DATA p1 postgres
+219; 1259 16500 VIEW public TABLE postgres
+3302; 0 0 TABLE ATTACH public p1 postgres
+3460; 0 16401 TABLE DATA public p1 postgres
+3461; 0 16700 TABLE DATA public of_an_extension postgres
+3473; 0 0 SEQUENCE SET public idn_id_seq postgres
+3308; 1259 16410 INDEX public partitioned_k_idx postgres
+""".format(end=" ")
+
+
+def test_the_listing_of_a_dump_tells_tables_sequences_and_extensions() -> None:
+    contents = ENGINE.contents(LISTING)
+
+    assert contents.tables == [16390, 16401, 16700]
+    assert (contents.sequences, contents.extensions) == ([16412], [16419])
+    assert contents.tool_version == "15.18"
+
+
+def test_a_server_that_answers_nothing_leaves_a_fingerprint_without_that_and_says_so() -> None:
+    source = Source(version="15.18", major=15, snapshot="1")
+
+    fingerprint, missing = ENGINE.fingerprint(source, ENGINE.contents(LISTING), [])
+
+    assert fingerprint == Fingerprint()
+    assert missing == [
+        "3 tables were not counted: another session waits for them",
+        *(
+            f"The {what} of the database could not be read"
+            for what in ("sequences", "values of the sequences", "extensions", "roles", "encoding", "size")
+        ),
+    ]
+
+
+def test_an_answer_that_is_none_is_an_error_of_ours_and_no_crash() -> None:
+    with pytest.raises(EngineFailed):
+        ENGINE.found(['["found_table", 7]'])
+
+
+def test_the_more_tables_the_fewer_rows_of_each_are_sampled_so_that_manifests_stay_small() -> None:
+    def limit(tables: int) -> int:
+        contents = Contents(tables=list(range(tables)), sequences=[], extensions=[], tool_version="")
+        (found,) = re.findall(r"LIMIT (\d+)", ENGINE.describe_dumped(contents))
+        return int(found)
+
+    assert [limit(tables) for tables in (0, 1, 1024, 4096, 50_000)] == [16, 16, 16, 4, 1]
