@@ -81,6 +81,19 @@ def test_a_restored_copy_has_no_difference(compared: Compare, exhibit: Exhibit) 
     )
 
 
+def test_a_restore_of_ours_has_no_difference_and_warns_of_none(
+    pod: Pod, compared: Compare, exhibit: Exhibit, postgres_server: PostgresServer
+) -> None:
+    target, copy = backed_up(pod, exhibit.source), postgres_server.database()
+
+    ended = pod.run(pod.restore_plan(copy, target))
+
+    assert ended.status == 0, ended.output
+    assert ended.report is not None
+    assert ended.report.warnings == []
+    assert compared(copy, exhibit.manifest)[1] == []
+
+
 def test_the_source_itself_has_no_difference(compared: Compare, exhibit: Exhibit) -> None:
     assert compared(exhibit.source, exhibit.manifest)[1] == []
 
