@@ -117,10 +117,12 @@ def test_a_wrong_password_is_permission_refused(pod: Pod, postgres_server: Postg
     assert "wrong-password" not in ended.text
 
 
-SESSIONS = "SELECT pid FROM pg_stat_activity WHERE application_name = 'dataguardian' AND datname = current_database()"
+SESSIONS = (
+    "SELECT pid FROM pg_stat_activity WHERE application_name LIKE 'dataguardian%' AND datname = current_database()"
+)
 LOADING = """
     SELECT pid FROM pg_stat_activity
-     WHERE application_name = 'dataguardian' AND wait_event_type = 'Lock' AND datname = current_database()
+     WHERE application_name LIKE 'dataguardian%' AND wait_event_type = 'Lock' AND datname = current_database()
 """
 
 

@@ -13,6 +13,7 @@ from ..domain.plan import BackupPlan
 from ..domain.verification import Restored
 from ..errors import DataGuardianError, EngineFailed
 from .command import Command, Login
+from .loading import Blocker, Loading, Part
 from .postgresql import PostgreSQL
 from .source import Contents, Source, TargetState
 
@@ -23,8 +24,11 @@ class Engine(Protocol):
     def password_file(self, password: str) -> str:
         """The content of the file through which the client programs learn the password."""
 
-    def client(self, server_major: int, *, at_least: int = 0) -> int:
-        """The major of the oldest client that serves this server. Raises ConfigInvalid when there is none."""
+    def client(self, server_major: int, *, at_least: int = 0, dumps: bool = True) -> int:
+        """The major of the oldest client that serves this server. Raises ConfigInvalid when there is none.
+
+        A client that ``dumps`` must write what any of its kind loads into this server again.
+        """
 
     def session(self, login: Login) -> Command:
         """An SQL client that reads statements from stdin and answers with JSON lines."""
@@ -80,11 +84,20 @@ class Engine(Protocol):
     def contents(self, listing: str) -> Contents:
         """What ``list_contents`` printed."""
 
-    def load(self, login: Login, major: int, *, drop_existing: bool) -> Command:
-        """Read a dump from stdin; the target changes as a whole at its end, or not at all."""
+    def loading(
+        self,
+        login: Login,
+        client: int,
+        server: int,
+        *,
+        drop_existing: bool,
+        lock_timeout_seconds: int,
+        application: str,
+    ) -> Loading:
+        """How this client loads a dump into a server of this major; see ``runner.load``."""
 
     def load_by_hand(self, database: str) -> str:
-        """The same for a person's shell, replacing what exists."""
+        """A command for a person's shell that loads a dump from stdin in one transaction, replacing what exists."""
 
     def failure(self, said: str, login: Login, otherwise: type[EngineFailed] | None) -> DataGuardianError:
         """What a program meant by what it printed to stderr.
@@ -96,4 +109,4 @@ class Engine(Protocol):
 
 ENGINES: Mapping[str, Engine] = {"postgresql": PostgreSQL()}
 
-__all__ = ["ENGINES", "Command", "Contents", "Engine", "Login", "Source", "TargetState"]
+__all__ = ["ENGINES", "Blocker", "Command", "Contents", "Engine", "Loading", "Login", "Part", "Source", "TargetState"]

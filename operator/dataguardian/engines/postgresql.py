@@ -16,12 +16,12 @@ from ..domain.verification import Restored
 from ..errors import ConfigInvalid, DataGuardianError, EngineFailed
 from . import postgresql_answers, postgresql_contents, postgresql_errors, postgresql_queries
 from .command import Command, Login
+from .postgresql_load import TRANSACTION_TIMEOUT, PostgreSQLLoading, psql, quoted
 from .source import Contents, Source, TargetState
 
 CONNECT_SECONDS = 10
 # A dump waits no longer for a lock: behind its own wait, every other session of that table would wait too.
 LOCK_SECONDS = 60
-TRANSACTION_TIMEOUT = 17  # the major that brought this setting
 # Lines of a table of contents. One of a partitioned table has no data, and one of an extension no definition.
 _TABLE = re.compile(r"^\d+; (?:1259 (?=\d+ TABLE )|0 (?=\d+ TABLE DATA ))(\d+)", re.MULTILINE)
 _SEQUENCE = re.compile(r"^\d+; 1259 (\d+) SEQUENCE ", re.MULTILINE)
@@ -39,11 +39,12 @@ class PostgreSQL:
         escaped = password.replace("\\", "\\\\").replace(":", "\\:")
         return f"*:*:*:*:{escaped}\n"
 
-    def client(self, server_major: int, *, at_least: int = 0) -> int:
+    def client(self, server_major: int, *, at_least: int = 0, dumps: bool = True) -> int:
         installed = self._installed()
         for major in installed:
             if major >= max(server_major, at_least):
-                _loads_into(major, server_major)
+                if dumps:
+                    _loads_into(major, server_major)
                 return major
         raise ConfigInvalid(
             f"PostgreSQL {max(server_major, at_least)} needs a client of its major or a newer one; "
@@ -53,8 +54,7 @@ class PostgreSQL:
 
     def session(self, login: Login) -> Command:
         newest = self._program(self.client(max(self._installed(), default=0)), "psql")  # psql serves older servers too
-        options = ("--no-psqlrc", "--no-password", "--quiet", "--no-align", "--tuples-only", "--set=ON_ERROR_STOP=1")
-        return Command((newest, *options), {**_environment(login), "PGCLIENTENCODING": "UTF8"})
+        return psql(newest, _environment(login))
 
     def describe_source(self) -> str:
         return postgresql_queries.NO_LIMITS + postgresql_contents.SEQUENCE_VALUES + postgresql_queries.SNAPSHOT
@@ -129,13 +129,30 @@ class PostgreSQL:
             tool_version=dumped_by[1] if dumped_by else "",
         )
 
-    def load(self, login: Login, major: int, *, drop_existing: bool) -> Command:
-        program, database = self._program(major, "pg_restore"), login.endpoint.database
-        argv = _load_arguments(program, database, drop_existing=drop_existing)
-        return Command((*argv, "--no-password"), _environment(login))
+    def loading(
+        self,
+        login: Login,
+        client: int,
+        server: int,
+        *,
+        drop_existing: bool,
+        lock_timeout_seconds: int,
+        application: str,
+    ) -> PostgreSQLLoading:
+        return PostgreSQLLoading(
+            self._programs / str(client) / "bin",
+            _environment(login),
+            login.endpoint,
+            majors=(client, server),
+            drop_existing=drop_existing,
+            lock_timeout_seconds=lock_timeout_seconds,
+            application=application,
+        )
 
     def load_by_hand(self, database: str) -> str:
-        return shlex.join(_load_arguments("pg_restore", database, drop_existing=True))
+        # As a bare name, a database called "host=elsewhere" would be read as where to connect to.
+        name = f"--dbname=dbname={quoted(database)}"
+        return shlex.join(["pg_restore", "--single-transaction", "--exit-on-error", "--clean", "--if-exists", name])
 
     def failure(self, said: str, login: Login, otherwise: type[EngineFailed] | None) -> DataGuardianError:
         return postgresql_errors.failure(said, login, otherwise)
@@ -162,20 +179,6 @@ def _loads_into(client: int, server_major: int) -> None:
 
 def _ids(listing: str, line: re.Pattern[str]) -> list[int]:
     return sorted({int(oid) for oid in line.findall(listing)})
-
-
-def quoted(value: str) -> str:
-    """A value of a libpq connection string."""
-    if re.fullmatch("[A-Za-z0-9_]+", value):
-        return value
-    escaped = value.replace("\\", "\\\\").replace("'", "\\'")
-    return f"'{escaped}'"
-
-
-def _load_arguments(program: str, database: str, *, drop_existing: bool) -> tuple[str, ...]:
-    clean = ("--clean", "--if-exists") if drop_existing else ()
-    # As a bare name, a database called "host=elsewhere" would be read as where to connect to.
-    return (program, "--single-transaction", "--exit-on-error", *clean, f"--dbname=dbname={quoted(database)}")
 
 
 def _locale() -> dict[str, str]:

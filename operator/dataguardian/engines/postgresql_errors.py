@@ -5,11 +5,21 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from ..errors import DatabaseUnavailable, DataGuardianError, EngineFailed, NotFound, PermissionRefused, SpecInvalid
+from ..errors import (
+    DatabaseUnavailable,
+    DataGuardianError,
+    EngineFailed,
+    LoadFailed,
+    NotFound,
+    PermissionRefused,
+    SpecInvalid,
+    TargetLocked,
+)
 from .command import Login
 
 LINES_LIMIT = 3
 LINE_LIMIT = 300  # characters
+DETAIL_LIMIT = 160  # of a line that explains an error; a longer one is left out
 
 _Make = Callable[[str, Login], DataGuardianError]
 
@@ -56,6 +66,13 @@ def _locked(said: str, login: Login) -> DataGuardianError:
     )
 
 
+def _target_locked(said: str, login: Login) -> DataGuardianError:
+    return TargetLocked(
+        f"What is replaced in datasource {login.endpoint.datasource!r} stayed locked by other sessions: {said}",
+        remedy="End these sessions, or set a longer spec.lockTimeoutSeconds; then restore again.",
+    )
+
+
 # In this order; the first that matches tells what happened.
 _LOGIN: tuple[tuple[str, _Make], ...] = (
     (r"password authentication failed|no password supplied|no pg_hba.conf entry|FATAL: +role .* does not exist"
@@ -70,13 +87,19 @@ _WORK: tuple[tuple[str, _Make], ...] = (
      _missing_right),
     (r"canceling statement due to lock timeout", _locked),
 )  # fmt: skip
+_LOAD: tuple[tuple[str, _Make], ...] = ((r"canceling statement due to lock timeout|deadlock detected", _target_locked),)
+# A login that fails, not a connection that is lost afterwards.
+_NO_LOGIN = r"connection to server (at|on) "
+_PROGRAM = r"^(psql|pg_dump|pg_restore)(:<stdin>:\d+)?: ((error|detail|hint): )?"
 
 
 def failure(said: str, login: Login, otherwise: type[EngineFailed] | None) -> DataGuardianError:
     """The error behind what a program printed; see ``Engine.failure``."""
     short = essence(said)
     # A program that was at work already has logged in: a lost connection is then no failed login.
-    rules = _WORK if otherwise and "connection to server" not in said else (*_LOGIN, *_WORK)
+    rules = _WORK if otherwise and not re.search(_NO_LOGIN, said) else (*_LOGIN, *_WORK)
+    if otherwise is LoadFailed:
+        rules = (*_LOAD, *rules)
     for pattern, make in rules:
         if re.search(pattern, said):
             return make(short, login)
@@ -91,6 +114,11 @@ def failure(said: str, login: Login, otherwise: type[EngineFailed] | None) -> Da
 def essence(said: str) -> str:
     """The lines that tell what went wrong, without program names and statements, at most three."""
     lines = [line.strip() for line in said.splitlines()]
-    telling = [line for line in lines if re.search(r"error:|ERROR:|FATAL:|connection to server|failed", line)]
+    telling = [line for line in lines if _tells(line)]
     kept = (telling or [line for line in lines if line])[:LINES_LIMIT]
-    return " ".join(re.sub(r"^(psql|pg_dump|pg_restore): (error: )?", "", line)[:LINE_LIMIT] for line in kept)
+    return " ".join(re.sub(_PROGRAM, "", line)[:LINE_LIMIT] for line in kept)
+
+
+def _tells(line: str) -> bool:
+    explains = re.match(r"(DETAIL|HINT): |pg_\w+: (detail|hint): ", line) and len(line) <= DETAIL_LIMIT
+    return bool(explains or re.search(r"error:|ERROR:|FATAL:|connection to server|failed", line))

@@ -60,3 +60,49 @@ SELECT pg_catalog.format('SELECT pg_catalog.json_build_array(%L, %L, count(*)) F
   JOIN pg_catalog.pg_class AS c ON c.relnamespace = n.oid AND relname = wanted->>1 AND relkind IN ('r', 'p')
 \\gexec
 """
+
+
+# The server looks every other second whether the load's client is still there: else it would finish a long statement,
+# such as an index, before it rolled back and gave back its locks. From 14 on, and not on every platform.
+BEGIN_LOAD = """\
+SELECT count(pg_catalog.set_config(name, '2s', false)) AS ignored FROM pg_catalog.pg_settings
+ WHERE name = 'client_connection_check_interval' AND pg_catalog.version() ~ 'linux' \\gset
+BEGIN;
+SELECT pg_catalog.txid_current();
+\\o /dev/null
+"""
+
+_LOADS = "application_name = {} AND datname = pg_catalog.current_database() AND pid <> pg_catalog.pg_backend_pid()"
+
+
+def load_outcome(application: str, transaction: int) -> str:
+    """What has become of a load's transaction, once no session of it is left.
+
+    One that was not yet known when the server crashed is in the future again, and was not committed.
+    """
+    return f"""\
+SELECT count(pg_catalog.pg_terminate_backend(pid)) AS ignored FROM pg_catalog.pg_stat_activity
+ WHERE {_LOADS.format(_text(application))} \\gset
+SELECT pg_catalog.to_json(CASE
+         WHEN {transaction} >= pg_catalog.txid_snapshot_xmax(pg_catalog.txid_current_snapshot()) THEN 'aborted'
+         ELSE coalesce(pg_catalog.txid_status({transaction}), 'unknown') END);
+"""
+
+
+def blockers(application: str) -> str:
+    """Who holds or awaits the locks that the sessions of this application wait for."""
+    return f"""\
+SELECT pg_catalog.json_build_object(
+       'application', coalesce(session.application_name, ''), 'user', coalesce(session.usename, ''),
+       'pid', blocking.pid,
+       'since', coalesce(pg_catalog.to_char(xact_start AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'), ''))
+  FROM (SELECT DISTINCT pg_catalog.unnest(pg_catalog.pg_blocking_pids(pid)) AS pid
+          FROM pg_catalog.pg_stat_activity WHERE {_LOADS.format(_text(application))}) AS blocking
+  LEFT JOIN pg_catalog.pg_stat_activity AS session ON session.pid = blocking.pid
+ WHERE session.application_name IS DISTINCT FROM {_text(application)}
+ ORDER BY xact_start, blocking.pid;
+"""
+
+
+def _text(value: str) -> str:
+    return "'" + value.replace("'", "''") + "'"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
 from collections.abc import Iterator
 from contextlib import closing
 
@@ -12,16 +11,12 @@ from ..domain.manifest import Manifest, Table
 from ..domain.naming import human_bytes
 from ..domain.plan import EphemeralServer, RestorePlan
 from ..domain.report import Report
-from ..errors import BackupCorrupt, DataGuardianError, LoadFailed, SpecInvalid, TargetNotEmpty
+from ..errors import BackupCorrupt, DataGuardianError, SpecInvalid, TargetNotEmpty
 from ..storage import opened
 from . import login, stored
+from .load import Load
 from .run import Run
 from .session import Session
-
-# The end of the dump stays here until every stored byte is proven: without it the load cannot commit.
-HELD_BACK_BYTES = 64 * 1024
-# After a failed load, a backup up to this size is read again to tell whether it is the cause; a minute at most.
-PROOF_BYTES = 2 * 1024**3
 
 
 def restore(plan: RestorePlan, run: Run) -> Report:
@@ -71,38 +66,31 @@ class _Restore:
                 f"The backup comes from {manifest.engine} {made_by}; datasource {name!r} has {target.major}.",
                 remedy="Restore into a server of the same major version or a newer one.",
             )
-        self._major = self._engine.client(target.major, at_least=_major(manifest.tools.get("pg_dump", "0")))
+        dumped_by = _major(manifest.tools.get("pg_dump", "0"))
+        self._server = target.major
+        self._client = self._engine.client(target.major, at_least=dumped_by, dumps=False)
         self._run.say(
             "info", f"Backup of {human_bytes(manifest.stored_bytes)} found", "fetched", version=target.version
         )
         return manifest
 
     def load(self, manifest: Manifest) -> None:
-        """Stream the dump into the target, in one transaction."""
+        """Stream the dump into the target."""
         self._run.enter("load")
-        command = self._engine.load(self._login, self._major, drop_existing=self._plan.drop_existing)
-        tool = self._run.start(command, stdin=subprocess.PIPE)
-        taken = False
-        try:
-            for piece in held_back(self._content(manifest), HELD_BACK_BYTES):
-                tool.write(piece)
-            taken = True
-        except BrokenPipeError:
-            pass  # it ended early and says why
-        except BaseException as error:
-            # Its connection goes with it, and so its transaction.
-            tool.kill()
-            if tool.wait():
-                raise _loaded_unproven() from error
-            raise
-        tool.end_input()
-        if not tool.wait():
-            failure = self._engine.failure(tool.said(), self._login, LoadFailed)
-            self._prove(manifest)
-            raise failure
-        if not taken:
-            raise _loaded_unproven()
-        self._run.settled_elsewhere()
+        load = Load(
+            self._run,
+            self._engine,
+            self._login,
+            self._client,
+            self._server,
+            drop_existing=self._plan.drop_existing,
+            lock_timeout_seconds=self._plan.lock_timeout_seconds,
+            application=f"dataguardian-{self._plan.execution_id[:8]}",
+        )
+        if self._plan.atomic:
+            load.atomic(self._content(manifest))
+        else:
+            load.parallel(self._content(manifest), self._plan.jobs)
 
     def check(self, manifest: Manifest) -> Report:
         """Count what is in the target now. A difference is a warning: others may have written since."""
@@ -133,12 +121,6 @@ class _Restore:
             self._run.warn(f"The rows were not counted: {error.what}", "count_failed")
             return None
 
-    def _prove(self, manifest: Manifest) -> None:
-        """Raise BackupCorrupt when that is why a load failed: a program may stumble before the checksum is known."""
-        if manifest.stored_bytes <= PROOF_BYTES:
-            for segment in manifest.segments:
-                stored.read_back(self._storage, self._folder, segment, self._run.advance)
-
     def _matches(self, manifest: Manifest) -> None:
         if self._plan.backup_execution_id not in (None, manifest.execution_id):
             raise BackupCorrupt(
@@ -158,26 +140,6 @@ class _Restore:
             for chunk in stored.checked(self._storage, self._folder, segment, self._run.advance):
                 yield from decompressor.decompress(chunk)
         decompressor.finish()
-
-
-def held_back(pieces: Iterator[bytes], size: int) -> Iterator[bytes | bytearray]:
-    """The same bytes; the last ``size`` of them only once ``pieces`` has come to its end without an error."""
-    held = bytearray()
-    for piece in pieces:
-        held += piece
-        if len(held) > size:
-            yield held[:-size]
-            del held[:-size]
-    yield held
-
-
-def _loaded_unproven() -> BackupCorrupt:
-    """A damaged length can look like the end of the dump: the load commits before the last bytes are proven."""
-    return BackupCorrupt(
-        "The load ended well before the end of the backup, so the backup is damaged. The target HAS BEEN CHANGED: "
-        "it has the part that was loaded.",
-        remedy="Restore another backup, or another copy of this one, with spec.dropExisting.",
-    )
 
 
 def _major(version: str) -> int:

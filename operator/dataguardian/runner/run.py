@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import threading
+from collections.abc import Sequence
 
 from ..domain import told
 from ..domain.report import StoredCopy
@@ -62,15 +64,28 @@ class Run:
         if self.cancelled:
             raise _asked()
 
-    def start(self, command: Command, *, stdin: int = subprocess.DEVNULL, stdout: int = subprocess.DEVNULL) -> Tool:
-        """Start a program that ends with the run."""
+    def start(
+        self,
+        command: Command,
+        *,
+        stdin: int = subprocess.DEVNULL,
+        stdout: int = subprocess.DEVNULL,
+        files: Sequence[int] = (),
+        ending: signal.Signals = signal.SIGKILL,
+    ) -> Tool:
+        """Start a program that ends with the run; see ``Tool``."""
         with self._lock:
             self.check()
-            tool = Tool(command, stdin=stdin, stdout=stdout)
+            tool = Tool(command, stdin=stdin, stdout=stdout, files=files, ending=ending)
             self._tools.append(tool)
         if self._cancelled:  # since the check above
             tool.kill()
         return tool
+
+    def spare(self, tool: Tool) -> None:
+        """From here on a request to end the run leaves this program alone: what it does must not be cut short."""
+        with self._lock:
+            self._tools.remove(tool)
 
     def settle(self) -> None:
         """From here on the run completes, whoever asks for its end. Raises Cancelled when one did before."""

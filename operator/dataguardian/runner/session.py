@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import select
 import subprocess
 from typing import IO
 
-from ..engines import Engine, Login
+from ..engines import Command, Engine, Login
 from ..errors import EngineFailed
 from .run import Run
 
@@ -15,17 +16,24 @@ _END = "end-of-answer"  # no answer of ours is this line: they are JSON
 class Session:
     """Asks; answers are lines. Raises the engine's error when the session has ended."""
 
-    def __init__(self, run: Run, engine: Engine, login: Login) -> None:
+    def __init__(self, run: Run, engine: Engine, login: Login, command: Command | None = None) -> None:
         self._engine, self._login = engine, login
-        self._tool = run.start(engine.session(login), stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        self._answers: IO[bytes] = open(self._tool.output.fileno(), "rb", closefd=False)  # noqa: SIM115 - open as long as the session
+        self.tool = run.start(command or engine.session(login), stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self._answers: IO[bytes] = open(self.tool.output.fileno(), "rb", closefd=False)  # noqa: SIM115 - open as long as the session
 
-    def send(self, statements: str) -> None:
+    def send(self, statements: str | bytes) -> None:
         """Begin; the server works while we do something else."""
+        encoded = statements.encode() if isinstance(statements, str) else statements
         try:
-            self._tool.write(f"{statements}\\echo {_END}\n".encode())
+            self.tool.write(encoded + f"\\echo {_END}\n".encode())
         except BrokenPipeError:
             return  # ``lines`` tells why
+
+    def answers_within(self, seconds: float) -> bool:
+        """Whether ``lines`` begins to have something to read within this time; no earlier answer may be unread."""
+        poll = select.poll()
+        poll.register(self.tool.output.fileno(), select.POLLIN)
+        return bool(poll.poll(1000 * seconds))
 
     def lines(self, otherwise: type[EngineFailed] | None = None) -> list[str]:
         """The answer to the oldest ``send`` that was not read yet."""
@@ -35,8 +43,8 @@ class Session:
             if text == _END:
                 return found
             found.append(text)
-        self._tool.wait()
-        raise self._engine.failure(self._tool.said(), self._login, otherwise)
+        self.tool.wait()
+        raise self._engine.failure(self.tool.said(), self._login, otherwise)
 
     def ask(self, statements: str) -> list[str]:
         """Send, and wait for the answer."""
@@ -47,7 +55,7 @@ class Session:
         """End the session, its transaction with it; a second time is nothing."""
         if self._answers.closed:
             return
-        self._tool.kill()
-        self._tool.wait()
+        self.tool.kill()
+        self.tool.wait()
         self._answers.close()
-        self._tool.close()
+        self.tool.close()

@@ -46,7 +46,7 @@ class Head:
                 f"The dump's table of contents cannot be read: {tool.said()}",
                 remedy="Run the backup again; when it happens again, report it with the run's log.",
             )
-        self._seen(self._engine.contents(tool.printed()))
+        self._seen(self._engine.contents(tool.printed().decode(errors="replace")))
 
 
 class DumpStream:

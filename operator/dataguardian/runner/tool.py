@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import fcntl
 import os
+import signal
 import subprocess
+from collections.abc import Sequence
 from contextlib import suppress
 from io import FileIO
 from typing import cast
@@ -18,9 +20,20 @@ MEMORY = -100
 
 
 class Tool:
-    """One process; its stderr is kept, its stdout is a pipe, kept too (``MEMORY``) or nothing."""
+    """One process; its stderr is kept, its stdout is a pipe, kept too (``MEMORY``) or nothing.
 
-    def __init__(self, command: Command, *, stdin: int, stdout: int) -> None:
+    ``files`` are descriptors that it gets as they are; ``ending`` is the signal that ends it.
+    """
+
+    def __init__(
+        self,
+        command: Command,
+        *,
+        stdin: int,
+        stdout: int,
+        files: Sequence[int] = (),
+        ending: signal.Signals = signal.SIGKILL,
+    ) -> None:
         self.name = os.path.basename(command.argv[0])  # noqa: PTH119 - pathlib would be one more import at start
         self._said = os.memfd_create("said")
         self._printed = os.memfd_create("printed") if stdout == MEMORY else None
@@ -31,7 +44,9 @@ class Tool:
             stdin=stdin,
             stdout=stdout if self._printed is None else self._printed,
             stderr=self._said,
+            pass_fds=files,
         )
+        self._ending = ending
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe is not None:
                 with suppress(OSError):  # the limit for unprivileged users is reached: slower, not wrong
@@ -62,6 +77,12 @@ class Tool:
         """Wait for its end; whether it succeeded."""
         return self._process.wait() == 0
 
+    def ended_within(self, seconds: float) -> bool:
+        """Wait for its end, no longer than this; whether it has come."""
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(timeout=seconds)
+        return self._process.returncode is not None
+
     def said(self) -> str:
         """The end of what it wrote to stderr, and the signal that killed it."""
         size = os.fstat(self._said).st_size
@@ -71,16 +92,16 @@ class Tool:
             return f"{text}\n{self.name}: error: it was killed by signal {-status}".strip()
         return text
 
-    def printed(self) -> str:
+    def printed(self) -> bytes:
         """What it wrote to stdout, when that was kept."""
         if self._printed is None:
-            return ""
-        return os.pread(self._printed, os.fstat(self._printed).st_size, 0).decode(errors="replace")
+            return b""
+        return os.pread(self._printed, os.fstat(self._printed).st_size, 0)
 
     def kill(self) -> None:
         """End it now; one that has ended is left alone."""
         with suppress(ProcessLookupError):
-            self._process.kill()
+            self._process.send_signal(self._ending)
 
     def close(self) -> None:
         """Give back what the kernel holds for it; it has ended."""

@@ -13,7 +13,8 @@ from psycopg.conninfo import conninfo_to_dict
 from dataguardian.domain.manifest import Fingerprint
 from dataguardian.domain.plan import BackupPlan, Endpoint
 from dataguardian.engines import Contents, Login, Source
-from dataguardian.engines.postgresql import PostgreSQL, quoted
+from dataguardian.engines.postgresql import PostgreSQL
+from dataguardian.engines.postgresql_load import quoted
 from dataguardian.errors import ConfigInvalid, EngineFailed
 
 NAMES = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1, max_size=63)
@@ -82,10 +83,15 @@ def test_any_database_name_is_a_name_and_nothing_else_in_a_connection_string(nam
 def test_no_name_becomes_an_argument_of_its_own(name: str) -> None:
     access = login(name, username=name)
 
+    loading = ENGINE.loading(access, 15, 15, drop_existing=True, lock_timeout_seconds=60, application="a")
+
     for command in (
         ENGINE.session(access),
         ENGINE.dump(access, 15, "snapshot", plan()),
-        ENGINE.load(access, 15, drop_existing=True),
+        loading.session(),
+        loading.script("whole"),
+        loading.contents(),
+        loading.build("--contents", 2),
     ):
         assert all(argument.startswith("--") for argument in command.argv[1:])
         assert (command.env["PGDATABASE"], command.env["PGUSER"]) == (name, name)

@@ -1,0 +1,71 @@
+"""What an engine says about bringing a dump into a database; ``runner.load`` does it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, Protocol
+
+import msgspec
+
+from .command import Command
+
+# All of a dump; or only its tables and rows, so that what is built from them can be built by several connections.
+Part = Literal["whole", "rows"]
+
+
+class Blocker(msgspec.Struct, frozen=True, kw_only=True):
+    """A session that holds a lock which a load waits for."""
+
+    application: str
+    user: str
+    pid: int  # 0: a prepared transaction, which has no session
+    since: str  # when its transaction began, RFC 3339; empty where the role may not see it
+
+
+class Loading(Protocol):
+    """One load: a session runs a script in a transaction that is opened and committed from outside."""
+
+    several_connections: bool  # whether this client can build indexes by several connections in this server
+    lock_timeout: str  # what a program says that has waited too long for a lock
+
+    def session(self) -> Command:
+        """The client that runs the script, under the load's own application name. It reads statements from stdin."""
+
+    def begin(self) -> str:
+        """Statements that open the transaction and answer with its id; what follows them answers nothing."""
+
+    def script(self, part: Part) -> Command:
+        """Read a dump from stdin and write the script to stdout, as it goes: settings, statements, rows."""
+
+    def opening(self, lines: bytes) -> bytes | None:
+        """The head of a script as it is to be run, from its first lines. None: one more line is needed."""
+
+    def closing(self, tail: bytes) -> bytes:
+        """What to run instead of the last KiBs of a script: all but its commit.
+
+        Raises ValueError when no whole script ends so.
+        """
+
+    def commit(self) -> str:
+        """The statement that makes the load last."""
+
+    def outcome(self, transaction: str) -> str:
+        """Statements of another session: end the load where it hangs, and answer what has become of it."""
+
+    def committed(self, lines: Sequence[str]) -> bool | None:
+        """What ``outcome`` answered; None while the server itself does not know."""
+
+    def blockers(self) -> str:
+        """Statements of another session that find out who blocks the load."""
+
+    def blocking(self, lines: Sequence[str]) -> list[Blocker]:
+        """What ``blockers`` answered."""
+
+    def contents(self) -> Command:
+        """Read the head of a dump from stdin until the table of contents is complete; ``drops`` reads its stdout."""
+
+    def drops(self, printed: bytes) -> bytes:
+        """Statements that drop what ``build`` makes, where it exists; none unless what exists is replaced."""
+
+    def build(self, contents: str, jobs: int) -> Command:
+        """Make what is not rows: indexes, constraints, triggers. ``contents`` is a path to the head of the dump."""

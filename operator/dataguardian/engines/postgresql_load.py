@@ -1,0 +1,131 @@
+"""Loading a dump into PostgreSQL: ``pg_restore`` writes a script, ``psql`` runs it.
+
+The script is safe to run. ``pg_restore`` makes it from the dump's table of contents: names are quoted, comments
+have no line breaks, rows stand in COPY's format between ``COPY … FROM stdin`` and ``\\.``, where psql looks for
+nothing but that end and the format writes each backslash of a row as two. What the dump's definitions contain is SQL
+for the server either way; and ``\\restrict`` before it, with a random key, makes psql refuse commands of its own.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import PurePath
+
+import msgspec
+
+from ..domain.plan import Endpoint
+from . import postgresql_queries
+from .command import Command
+from .loading import Blocker, Part
+
+TRANSACTION_TIMEOUT = 17  # the major that brought this setting
+# The last of the settings that matter here; those after it are about names and functions.
+_LAST_SETTING = b"SET client_encoding = "
+_END = re.compile(
+    rb"\nCOMMIT;\n+--\n-- PostgreSQL database dump complete\n--\n+(?P<unrestrict>(?:\\unrestrict \w+\n+)?)\Z"
+)
+# Between the settings and what is made: the drops, where line breaks and dashes may stand in quoted names.
+_DROPS = re.compile(rb'\nSET row_security = \w+;\n(?P<drops>(?:"[^"]*"|[^"])*?\n)(?=SET |--\n)')
+_SECTIONS: Mapping[Part, tuple[str, ...]] = {"whole": (), "rows": ("--section=pre-data", "--section=data")}
+_BUILT = "--section=post-data"
+
+
+class PostgreSQLLoading:
+    """One load; ``programs`` is the folder of the client's programs, ``environment`` logs them in."""
+
+    lock_timeout = "ERROR:  canceling statement due to lock timeout"
+
+    def __init__(
+        self,
+        programs: PurePath,
+        environment: Mapping[str, str],
+        endpoint: Endpoint,
+        *,
+        majors: tuple[int, int],  # of the client and of the server
+        drop_existing: bool,
+        lock_timeout_seconds: int,
+        application: str,
+    ) -> None:
+        client, self._server = majors
+        self._programs, self._database, self._application = programs, endpoint.database, application
+        self._environment = {**environment, "PGAPPNAME": application}
+        self._clean = ("--clean", "--if-exists") if drop_existing else ()
+        self._lock_timeout_ms = 1000 * lock_timeout_seconds
+        # Connections of pg_restore's own begin with a setting that older servers refuse; a script can leave it out.
+        self.several_connections = not client >= TRANSACTION_TIMEOUT > self._server
+
+    def session(self) -> Command:
+        return psql(self._program("psql"), self._environment)
+
+    def begin(self) -> str:
+        return postgresql_queries.BEGIN_LOAD
+
+    def script(self, part: Part) -> Command:
+        return self._restore("--single-transaction", *self._clean, *_SECTIONS[part], "--file=-")
+
+    def opening(self, lines: bytes) -> bytes | None:
+        *settings, last, rest = lines.split(b"\n")
+        if rest or not last.startswith(_LAST_SETTING):
+            return None
+        changed: dict[bytes, list[bytes]] = {
+            b"BEGIN;": [],  # it is open
+            b"SET lock_timeout = 0;": [b"SET lock_timeout = %d;" % self._lock_timeout_ms],
+        }
+        if self._server < TRANSACTION_TIMEOUT:
+            changed[b"SET transaction_timeout = 0;"] = []
+        kept = [new for line in settings for new in changed.get(line, [line])]
+        return b"\n".join([*kept, last, b""])
+
+    def closing(self, tail: bytes) -> bytes:
+        end = _END.search(tail)
+        if end is None:
+            raise ValueError(tail[-200:])
+        return tail[: end.start() + 1] + end["unrestrict"]
+
+    def commit(self) -> str:
+        return "COMMIT;\n"
+
+    def outcome(self, transaction: str) -> str:
+        return postgresql_queries.load_outcome(self._application, int(transaction))
+
+    def committed(self, lines: Sequence[str]) -> bool | None:
+        return {"committed": True, "aborted": False}.get(msgspec.json.decode(lines[-1], type=str))
+
+    def blockers(self) -> str:
+        return postgresql_queries.blockers(self._application)
+
+    def blocking(self, lines: Sequence[str]) -> list[Blocker]:
+        return [msgspec.json.decode(line, type=Blocker) for line in lines]
+
+    def contents(self) -> Command:
+        return self._restore("--clean", "--if-exists", _BUILT, "--file=-")
+
+    def drops(self, printed: bytes) -> bytes:
+        found = _DROPS.search(printed)
+        return found["drops"] if found and self._clean else b""
+
+    def build(self, contents: str, jobs: int) -> Command:
+        # As a bare name, a database called "host=elsewhere" would be read as where to connect to.
+        database = f"--dbname=dbname={quoted(self._database)}"
+        return self._restore("--no-password", f"--jobs={jobs}", _BUILT, database, contents)
+
+    def _restore(self, *arguments: str) -> Command:
+        return Command((self._program("pg_restore"), "--exit-on-error", *arguments), self._environment)
+
+    def _program(self, name: str) -> str:
+        return str(self._programs / name)
+
+
+def psql(program: str, environment: Mapping[str, str]) -> Command:
+    """A session that stops at the first error, and answers with nothing but rows."""
+    options = ("--no-psqlrc", "--no-password", "--quiet", "--no-align", "--tuples-only", "--set=ON_ERROR_STOP=1")
+    return Command((program, *options), {**environment, "PGCLIENTENCODING": "UTF8"})
+
+
+def quoted(value: str) -> str:
+    """A value of a libpq connection string."""
+    if re.fullmatch("[A-Za-z0-9_]+", value):
+        return value
+    escaped = value.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"

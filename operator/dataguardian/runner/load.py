@@ -1,0 +1,189 @@
+"""Brings a dump into a database: in a transaction that is committed once every stored byte has proven to be right."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Generator, Iterator
+from contextlib import closing, contextmanager, suppress
+from itertools import chain
+
+from ..engines import Engine, Login, Part
+from ..errors import DataGuardianError, EngineFailed, LoadFailed, TargetLocked
+from .contents import Head
+from .locks import LOOK_SECONDS, Locks
+from .run import Run
+from .script import Script
+from .session import Session
+
+# After a load has failed, the rest of the backup is read for this long to tell whether the backup is the cause.
+PROOF_SECONDS = 60.0
+# A connection that is lost while the load is being committed leaves a question; the server is asked this long.
+OUTCOME_SECONDS = 30.0
+ASK_AGAIN_SECONDS = 0.5
+_PARTLY = "The target has all rows, but it lacks indexes, constraints or triggers."
+
+
+class Load:
+    """One load. The dump's iterator comes to its end only when all stored bytes were right; else it raises.
+
+    Both ways raise what the iterator raises (BackupCorrupt, StorageUnavailable, Cancelled), LoadFailed, TargetLocked,
+    DatabaseUnavailable or PermissionRefused. When they return, the data is committed and the run cannot be cancelled.
+    """
+
+    def __init__(
+        self,
+        run: Run,
+        engine: Engine,
+        login: Login,
+        client: int,
+        server: int,
+        *,
+        drop_existing: bool,
+        lock_timeout_seconds: int,
+        application: str,
+    ) -> None:
+        """``client`` and ``server`` are majors; ``application`` names the load's sessions, and no other's."""
+        self._run, self._engine, self._login = run, engine, login
+        self._lock_timeout_seconds = lock_timeout_seconds
+        self._loading = engine.loading(
+            login,
+            client,
+            server,
+            drop_existing=drop_existing,
+            lock_timeout_seconds=lock_timeout_seconds,
+            application=application,
+        )
+        self._locks = Locks(run, engine, login, self._loading)
+
+    def atomic(self, dump: Iterator[bytes]) -> None:
+        """All in one transaction: whatever fails, the target is as it was."""
+        with closing(self._locks):
+            self._transaction(dump, "whole")
+
+    def parallel(self, dump: Iterator[bytes], jobs: int) -> None:
+        """Tables and rows in one transaction, then indexes and constraints by several connections.
+
+        What fails before that transaction is committed leaves the target as it was; what fails afterwards leaves a
+        target with all rows that lacks an index, a constraint or a trigger, and says so.
+        """
+        with closing(self._locks), closing(Head(self._run, self._loading.contents())) as head:
+            fits = self._loading.several_connections and head.take(dump)
+            dump = chain(head.pieces(), dump)
+            if not fits:
+                message = "Indexes are built by one connection, in the same transaction as the rows"
+                self._run.say("info", message, "built_in_transaction")
+                self._transaction(dump, "whole")
+                return
+            with self._explained(dump):
+                drops = self._drops(head)
+            self._transaction(dump, "rows", drops)
+            self._build(head, jobs)
+            self._run.settled_elsewhere()
+
+    def _transaction(self, dump: Iterator[bytes], part: Part, before: bytes = b"") -> None:
+        loading = self._loading
+        session = Session(self._run, self._engine, self._login, loading.session())
+        with closing(session), self._explained(dump):
+            session.send(loading.begin())
+            (transaction,) = session.lines()
+            script = Script(self._run, loading, part, session, before=before, stalled=self._locks.look)
+            with script:
+                end = self._end_of(script, dump, session)
+            session.send(end)
+            self._answer(session)
+            self._commit(session, transaction, last=part == "whole")
+
+    def _end_of(self, script: Script, dump: Iterator[bytes], session: Session) -> bytes:
+        """Run all of the script but its end, which is returned once the dump has proven to be whole and right."""
+        whole = script.take(dump)
+        try:
+            tail = script.end()
+        except BrokenPipeError:
+            self._answer(session)  # it has ended, and says why
+            raise
+        if not script.tool.wait():
+            raise self._engine.failure(script.tool.said(), self._login, LoadFailed)
+        try:
+            if whole:
+                return self._loading.closing(tail)
+        except ValueError:
+            pass
+        raise LoadFailed(
+            "The dump was taken for complete before its end.", remedy="Restore another backup, and keep this one's log."
+        )
+
+    def _answer(self, session: Session) -> None:
+        """Wait until the session has run all that it was given."""
+        while not session.answers_within(LOOK_SECONDS):
+            self._locks.look()
+        session.lines(LoadFailed)
+
+    def _commit(self, session: Session, transaction: str, *, last: bool) -> None:
+        """Make it last; ``last`` when nothing follows, so that from here on the run cannot be cancelled."""
+        if last:
+            self._run.spare(session.tool)
+            self._run.settle()
+        self._run.check()
+        session.send(self._loading.commit())
+        try:
+            session.lines(LoadFailed)
+        except DataGuardianError as error:
+            if not self._committed(transaction, error):
+                raise
+            self._run.warn(f"The commit was confirmed by another connection: {error.what}", "commit_confirmed")
+
+    def _committed(self, transaction: str, error: DataGuardianError) -> bool:
+        """Whether a commit that was not answered has happened."""
+        deadline = time.monotonic() + OUTCOME_SECONDS
+        while time.monotonic() < deadline:
+            self._run.check()
+            with suppress(DataGuardianError), closing(Session(self._run, self._engine, self._login)) as session:
+                found = self._loading.committed(session.ask(self._loading.outcome(transaction)))
+                if found is not None:
+                    return found
+            time.sleep(ASK_AGAIN_SECONDS)
+        raise LoadFailed(
+            f"The load was lost while it was committed, and the server does not tell what became of it: {error.what}",
+            remedy="Look into the target: it has either all of the backup or nothing of it.",
+        ) from error
+
+    def _drops(self, head: Head) -> bytes:
+        if not head.tool.wait():
+            raise self._engine.failure(head.tool.said(), self._login, LoadFailed)
+        return self._loading.drops(head.tool.printed())
+
+    def _build(self, head: Head, jobs: int) -> None:
+        # By SIGTERM it ends its connections' statements too; by SIGKILL the server would go on with them.
+        command = self._loading.build(head.path, jobs)
+        tool = self._run.start(command, files=(head.file,), ending=signal.SIGTERM)
+        try:
+            while not tool.ended_within(LOOK_SECONDS):
+                if self._locks.look() > self._lock_timeout_seconds:
+                    raise self._engine.failure(self._loading.lock_timeout, self._login, LoadFailed)
+            if not tool.wait():
+                raise self._engine.failure(tool.said(), self._login, LoadFailed)
+        except DataGuardianError as error:
+            error = self._locks.named(error) if isinstance(error, TargetLocked) else error
+            raise type(error)(f"{error.what} {_PARTLY}", remedy=error.remedy) from error
+        finally:
+            tool.kill()
+            tool.wait()
+            tool.close()
+
+    @contextmanager
+    def _explained(self, dump: Iterator[bytes]) -> Generator[None]:
+        """Name who held the locks, and raise BackupCorrupt when that is why a load failed.
+
+        A program may stumble over damage before the checksum is known.
+        """
+        try:
+            yield
+        except TargetLocked as error:
+            raise self._locks.named(error) from error
+        except EngineFailed:
+            deadline = time.monotonic() + PROOF_SECONDS
+            for _ in dump:
+                if time.monotonic() > deadline:
+                    break
+            raise
