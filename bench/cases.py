@@ -109,7 +109,7 @@ def backup_cases(pod: Pod, s3: S3Server, database: str) -> list[Case]:
 
 
 def restore_cases(pod: Pod, s3: S3Server, database: str) -> list[Case]:
-    """Both load the same bytes into a new database."""
+    """All load the same bytes into a new database."""
     bucket = s3.bucket()
     target = pod.s3(s3, bucket)
     made = pod.run(pod.backup_plan(database, target))
@@ -132,4 +132,8 @@ def restore_cases(pod: Pod, s3: S3Server, database: str) -> list[Case]:
     return [
         Case("by hand: `zstd -dc file \\| pg_restore --single-transaction`", into_new(by_hand)),
         Case("restore from S3", into_new(lambda name: _runner(pod, pod.restore_plan(name, target)))),
+        Case(
+            "restore from S3, `atomic: false`",
+            into_new(lambda name: _runner(pod, pod.restore_plan(name, target, atomic=False))),
+        ),
     ]

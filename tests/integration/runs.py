@@ -52,6 +52,13 @@ class Ended:
         return self.status, self.report.failure.code, self.report.failure.step
 
     @property
+    def message(self) -> str:
+        """What a failed run's report tells."""
+        assert self.report is not None, self.output
+        assert self.report.failure is not None, self.output
+        return self.report.failure.message
+
+    @property
     def copies(self) -> dict[str, bool]:
         """Which locations have a copy, as the report tells."""
         assert self.report is not None, self.output

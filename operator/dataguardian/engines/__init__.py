@@ -90,7 +90,6 @@ class Engine(Protocol):
         client: int,
         server: int,
         *,
-        drop_existing: bool,
         lock_timeout_seconds: int,
         application: str,
     ) -> Loading:

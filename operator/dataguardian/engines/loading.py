@@ -34,8 +34,11 @@ class Loading(Protocol):
     def begin(self) -> str:
         """Statements that open the transaction and answer with its id; what follows them answers nothing."""
 
-    def script(self, part: Part) -> Command:
-        """Read a dump from stdin and write the script to stdout, as it goes: settings, statements, rows."""
+    def script(self, part: Part, *, clean: bool) -> Command:
+        """Read a dump from stdin and write the script to stdout, as it goes: settings, statements, rows.
+
+        ``clean``: the script itself drops what it makes, where it exists.
+        """
 
     def opening(self, lines: bytes) -> bytes | None:
         """The head of a script as it is to be run, from its first lines. None: one more line is needed."""
@@ -62,10 +65,16 @@ class Loading(Protocol):
         """What ``blockers`` answered."""
 
     def contents(self) -> Command:
-        """Read the head of a dump from stdin until the table of contents is complete; ``drops`` reads its stdout."""
+        """Read the head of a dump from stdin until its table of contents is complete, and write that to stdout."""
+
+    def dropped(self, listing: bytes) -> bytes:
+        """Of what ``contents`` wrote, what is to be dropped by a statement of its own."""
+
+    def dropping(self, head: str, listing: str) -> Command:
+        """Write statements that drop what is listed, where it exists. Both are paths: to a dump's head, to the list."""
 
     def drops(self, printed: bytes) -> bytes:
-        """Statements that drop what ``build`` makes, where it exists; none unless what exists is replaced."""
+        """The statements in what ``dropping`` wrote."""
 
-    def build(self, contents: str, jobs: int) -> Command:
-        """Make what is not rows: indexes, constraints, triggers. ``contents`` is a path to the head of the dump."""
+    def build(self, head: str, jobs: int) -> Command:
+        """Make what is built from rows: indexes, constraints, triggers. ``head`` is a path to the dump's head."""

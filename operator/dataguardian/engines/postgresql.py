@@ -135,7 +135,6 @@ class PostgreSQL:
         client: int,
         server: int,
         *,
-        drop_existing: bool,
         lock_timeout_seconds: int,
         application: str,
     ) -> PostgreSQLLoading:
@@ -144,7 +143,6 @@ class PostgreSQL:
             _environment(login),
             login.endpoint,
             majors=(client, server),
-            drop_existing=drop_existing,
             lock_timeout_seconds=lock_timeout_seconds,
             application=application,
         )

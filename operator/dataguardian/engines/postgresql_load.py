@@ -29,6 +29,13 @@ _END = re.compile(
 _DROPS = re.compile(rb'\nSET row_security = \w+;\n(?P<drops>(?:"[^"]*"|[^"])*?\n)(?=SET |--\n)')
 _SECTIONS: Mapping[Part, tuple[str, ...]] = {"whole": (), "rows": ("--section=pre-data", "--section=data")}
 _BUILT = "--section=post-data"
+_CLEAN = ("--clean", "--if-exists")
+# Data, which the head of a dump does not have; and what goes with its table: of a partition it cannot be dropped by
+# itself, which pg_restore would try, and one of its name may belong to a table that the backup does not know.
+# An FK CONSTRAINT is dropped by itself, as it ties tables together.
+_NOT_DROPPED = re.compile(
+    rb"^\d+; (0 \d+ (TABLE DATA|BLOBS)|\d+ \d+ (CONSTRAINT|CHECK CONSTRAINT|INDEX|TRIGGER)) .*\n", re.MULTILINE
+)
 
 
 class PostgreSQLLoading:
@@ -43,14 +50,12 @@ class PostgreSQLLoading:
         endpoint: Endpoint,
         *,
         majors: tuple[int, int],  # of the client and of the server
-        drop_existing: bool,
         lock_timeout_seconds: int,
         application: str,
     ) -> None:
         client, self._server = majors
         self._programs, self._database, self._application = programs, endpoint.database, application
         self._environment = {**environment, "PGAPPNAME": application}
-        self._clean = ("--clean", "--if-exists") if drop_existing else ()
         self._lock_timeout_ms = 1000 * lock_timeout_seconds
         # Connections of pg_restore's own begin with a setting that older servers refuse; a script can leave it out.
         self.several_connections = not client >= TRANSACTION_TIMEOUT > self._server
@@ -61,8 +66,9 @@ class PostgreSQLLoading:
     def begin(self) -> str:
         return postgresql_queries.BEGIN_LOAD
 
-    def script(self, part: Part) -> Command:
-        return self._restore("--single-transaction", *self._clean, *_SECTIONS[part], "--file=-")
+    def script(self, part: Part, *, clean: bool) -> Command:
+        replacing = _CLEAN if clean else ()
+        return self._restore("--single-transaction", *replacing, *_SECTIONS[part], "--file=-")
 
     def opening(self, lines: bytes) -> bytes | None:
         *settings, last, rest = lines.split(b"\n")
@@ -99,16 +105,22 @@ class PostgreSQLLoading:
         return [msgspec.json.decode(line, type=Blocker) for line in lines]
 
     def contents(self) -> Command:
-        return self._restore("--clean", "--if-exists", _BUILT, "--file=-")
+        return self._restore("--list")
+
+    def dropped(self, listing: bytes) -> bytes:
+        return _NOT_DROPPED.sub(b"", listing)
+
+    def dropping(self, head: str, listing: str) -> Command:
+        return self._restore(*_CLEAN, f"--use-list={listing}", "--file=-", head)
 
     def drops(self, printed: bytes) -> bytes:
         found = _DROPS.search(printed)
-        return found["drops"] if found and self._clean else b""
+        return found["drops"] if found else b""
 
-    def build(self, contents: str, jobs: int) -> Command:
+    def build(self, head: str, jobs: int) -> Command:
         # As a bare name, a database called "host=elsewhere" would be read as where to connect to.
         database = f"--dbname=dbname={quoted(self._database)}"
-        return self._restore("--no-password", f"--jobs={jobs}", _BUILT, database, contents)
+        return self._restore("--no-password", f"--jobs={jobs}", _BUILT, database, head)
 
     def _restore(self, *arguments: str) -> Command:
         return Command((self._program("pg_restore"), "--exit-on-error", *arguments), self._environment)

@@ -6,15 +6,15 @@ import signal
 import time
 from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager, suppress
-from itertools import chain
 
 from ..engines import Engine, Login, Part
 from ..errors import DataGuardianError, EngineFailed, LoadFailed, TargetLocked
-from .contents import Head
+from .contents import Head, Memory
 from .locks import LOOK_SECONDS, Locks
 from .run import Run
 from .script import Script
 from .session import Session
+from .tool import MEMORY, Tool
 
 # After a load has failed, the rest of the backup is read for this long to tell whether the backup is the cause.
 PROOF_SECONDS = 60.0
@@ -45,21 +45,21 @@ class Load:
     ) -> None:
         """``client`` and ``server`` are majors; ``application`` names the load's sessions, and no other's."""
         self._run, self._engine, self._login = run, engine, login
-        self._lock_timeout_seconds = lock_timeout_seconds
+        self._drop_existing, self._lock_timeout_seconds = drop_existing, lock_timeout_seconds
         self._loading = engine.loading(
-            login,
-            client,
-            server,
-            drop_existing=drop_existing,
-            lock_timeout_seconds=lock_timeout_seconds,
-            application=application,
+            login, client, server, lock_timeout_seconds=lock_timeout_seconds, application=application
         )
         self._locks = Locks(run, engine, login, self._loading)
 
     def atomic(self, dump: Iterator[bytes]) -> None:
         """All in one transaction: whatever fails, the target is as it was."""
-        with closing(self._locks):
-            self._transaction(dump, "whole")
+        with closing(self._locks), self._explained(dump):
+            if not self._drop_existing:
+                self._transaction(dump, "whole")
+                return
+            with closing(Head(self._run, self._loading.contents())) as head:
+                whole = head.take(dump)
+                self._transaction(whole, "whole", self._drops(head))
 
     def parallel(self, dump: Iterator[bytes], jobs: int) -> None:
         """Tables and rows in one transaction, then indexes and constraints by several connections.
@@ -67,32 +67,45 @@ class Load:
         What fails before that transaction is committed leaves the target as it was; what fails afterwards leaves a
         target with all rows that lacks an index, a constraint or a trigger, and says so.
         """
-        with closing(self._locks), closing(Head(self._run, self._loading.contents())) as head:
-            fits = self._loading.several_connections and head.take(dump)
-            dump = chain(head.pieces(), dump)
-            if not fits:
-                message = "Indexes are built by one connection, in the same transaction as the rows"
-                self._run.say("info", message, "built_in_transaction")
-                self._transaction(dump, "whole")
-                return
-            with self._explained(dump):
-                drops = self._drops(head)
-            self._transaction(dump, "rows", drops)
-            self._build(head, jobs)
-            self._run.settled_elsewhere()
+        with (
+            closing(self._locks),
+            self._explained(dump),
+            closing(Head(self._run, self._loading.contents())) as head,
+        ):
+            whole = head.take(dump)
+            apart = head.complete and self._loading.several_connections
+            if not apart:
+                self._run.say("info", "Indexes are built by one connection, beside the rows", "built_in_transaction")
+            self._transaction(whole, "rows" if apart else "whole", self._drops(head))
+            if apart:
+                self._build(head, jobs)
+                self._run.settled_elsewhere()
 
-    def _transaction(self, dump: Iterator[bytes], part: Part, before: bytes = b"") -> None:
+    def _transaction(self, dump: Iterator[bytes], part: Part, drops: bytes | None = b"") -> None:
         loading = self._loading
         session = Session(self._run, self._engine, self._login, loading.session())
-        with closing(session), self._explained(dump):
+        with closing(session):
             session.send(loading.begin())
             (transaction,) = session.lines()
-            script = Script(self._run, loading, part, session, before=before, stalled=self._locks.look)
-            with script:
+            with Script(self._run, loading, part, session, before=drops, stalled=self._locks.look) as script:
                 end = self._end_of(script, dump, session)
             session.send(end)
             self._answer(session)
             self._commit(session, transaction, last=part == "whole")
+
+    def _drops(self, head: Head) -> bytes | None:
+        """Statements that drop what is replaced; None when the table of contents is too long to choose from."""
+        if not self._drop_existing:
+            return b""
+        if not head.complete:
+            return None
+        self._succeeded(head.tool)
+        with closing(Memory(self._loading.dropped(head.tool.printed()))) as chosen:
+            command = self._loading.dropping(head.memory.path, chosen.path)
+            tool = self._run.start(command, stdout=MEMORY, files=(head.memory.file, chosen.file))
+            with closing(tool):
+                self._succeeded(tool)
+                return self._loading.drops(tool.printed())
 
     def _end_of(self, script: Script, dump: Iterator[bytes], session: Session) -> bytes:
         """Run all of the script but its end, which is returned once the dump has proven to be whole and right."""
@@ -102,8 +115,7 @@ class Load:
         except BrokenPipeError:
             self._answer(session)  # it has ended, and says why
             raise
-        if not script.tool.wait():
-            raise self._engine.failure(script.tool.said(), self._login, LoadFailed)
+        self._succeeded(script.tool)
         try:
             if whole:
                 return self._loading.closing(tail)
@@ -148,21 +160,19 @@ class Load:
             remedy="Look into the target: it has either all of the backup or nothing of it.",
         ) from error
 
-    def _drops(self, head: Head) -> bytes:
-        if not head.tool.wait():
-            raise self._engine.failure(head.tool.said(), self._login, LoadFailed)
-        return self._loading.drops(head.tool.printed())
+    def _succeeded(self, tool: Tool) -> None:
+        if not tool.wait():
+            raise self._engine.failure(tool.said(), self._login, LoadFailed)
 
     def _build(self, head: Head, jobs: int) -> None:
         # By SIGTERM it ends its connections' statements too; by SIGKILL the server would go on with them.
-        command = self._loading.build(head.path, jobs)
-        tool = self._run.start(command, files=(head.file,), ending=signal.SIGTERM)
+        command = self._loading.build(head.memory.path, jobs)
+        tool = self._run.start(command, files=(head.memory.file,), ending=signal.SIGTERM)
         try:
             while not tool.ended_within(LOOK_SECONDS):
                 if self._locks.look() > self._lock_timeout_seconds:
                     raise self._engine.failure(self._loading.lock_timeout, self._login, LoadFailed)
-            if not tool.wait():
-                raise self._engine.failure(tool.said(), self._login, LoadFailed)
+            self._succeeded(tool)
         except DataGuardianError as error:
             error = self._locks.named(error) if isinstance(error, TargetLocked) else error
             raise type(error)(f"{error.what} {_PARTLY}", remedy=error.remedy) from error

@@ -34,8 +34,8 @@ _FAILED = select.POLLERR | select.POLLHUP
 class Script:
     """Makes statements of a dump and moves them into a session, in a thread; what it holds is in pipes.
 
-    ``before`` is run after the script's settings, before its statements; ``stalled`` is called while the session
-    takes nothing.
+    ``before`` is run after the script's settings, before its statements; None: the script is to drop by itself what it
+    makes. ``stalled`` is called while the session takes nothing.
     """
 
     def __init__(
@@ -45,14 +45,14 @@ class Script:
         part: Part,
         session: Session,
         *,
-        before: bytes,
+        before: bytes | None,
         stalled: Callable[[], object],
     ) -> None:
-        self._loading, self._session, self._before, self._stalled = loading, session, before, stalled
+        self._loading, self._session, self._before, self._stalled = loading, session, before or b"", stalled
         self._target = session.tool.input.fileno()
         self._tail = b""
         self._failure: BaseException | None = None
-        self.tool = run.start(loading.script(part), stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.tool = run.start(loading.script(part, clean=before is None), stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self._source = self.tool.output.fileno()
         self._thread = threading.Thread(target=self._work, name="script", daemon=True)
 

@@ -83,15 +83,13 @@ def test_any_database_name_is_a_name_and_nothing_else_in_a_connection_string(nam
 def test_no_name_becomes_an_argument_of_its_own(name: str) -> None:
     access = login(name, username=name)
 
-    loading = ENGINE.loading(access, 15, 15, drop_existing=True, lock_timeout_seconds=60, application="a")
+    loading = ENGINE.loading(access, 15, 15, lock_timeout_seconds=60, application="a")
 
     for command in (
         ENGINE.session(access),
         ENGINE.dump(access, 15, "snapshot", plan()),
         loading.session(),
-        loading.script("whole"),
-        loading.contents(),
-        loading.build("--contents", 2),
+        loading.build("--head", 2),
     ):
         assert all(argument.startswith("--") for argument in command.argv[1:])
         assert (command.env["PGDATABASE"], command.env["PGUSER"]) == (name, name)

@@ -14,6 +14,7 @@ from dataguardian.errors import (
     NotFound,
     PermissionRefused,
     SpecInvalid,
+    TargetLocked,
 )
 
 from .test_postgresql import login
@@ -52,6 +53,16 @@ CASES: list[tuple[str, type[EngineFailed] | None, type[DataGuardianError]]] = [
     ('pg_restore: error: could not execute query: ERROR:  role "x" does not exist', LoadFailed, LoadFailed),
     ("pg_restore: error: could not execute query: ERROR:  must be owner of table t", LoadFailed, PermissionRefused),
     ("pg_restore: error: it was killed by signal 9", LoadFailed, LoadFailed),
+    ("psql:<stdin>:41: ERROR:  canceling statement due to lock timeout", LoadFailed, TargetLocked),
+    ("psql:<stdin>:41: ERROR:  deadlock detected", LoadFailed, TargetLocked),
+    ('psql:<stdin>:9: ERROR:  must be owner of table "t"', LoadFailed, PermissionRefused),
+    (
+        "psql:<stdin>:7: FATAL:  terminating connection due to administrator command\n"
+        "psql:<stdin>:7: server closed the connection unexpectedly\n"
+        "psql:<stdin>:7: error: connection to server was lost",
+        LoadFailed,
+        LoadFailed,
+    ),
 ]
 
 
@@ -77,3 +88,22 @@ def test_the_essence_is_short_and_without_the_statement() -> None:
     )
 
     assert essence(said) == 'could not execute query: ERROR:  role "vanished" does not exist'
+
+
+def test_the_essence_of_psqls_error_has_its_short_explanations_and_no_row_of_data() -> None:
+    said = "\n".join(
+        [
+            "psql:<stdin>:4711: ERROR:  cannot drop table shop.orders because other objects depend on it",
+            "DETAIL:  view unknown_one depends on table shop.orders",
+            "HINT:  Use DROP ... CASCADE to drop the dependent objects too.",
+            'CONTEXT:  COPY orders, line 7: "1 secret"',
+        ]
+    )
+    long = f"psql:<stdin>:7: ERROR:  new row is refused\nDETAIL:  Failing row contains ({'x, ' * 100})."
+
+    assert essence(said) == (
+        "ERROR:  cannot drop table shop.orders because other objects depend on it "
+        "DETAIL:  view unknown_one depends on table shop.orders "
+        "HINT:  Use DROP ... CASCADE to drop the dependent objects too."
+    )
+    assert essence(long) == "ERROR:  new row is refused"
