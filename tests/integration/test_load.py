@@ -6,7 +6,6 @@ import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import LiteralString
 
 import pytest
 
@@ -143,49 +142,6 @@ def test_a_load_that_is_cancelled_among_the_rows_leaves_the_target_as_it_was(
     valve.cut()
     wait_until(lambda: not postgres_server.rows(copy, SESSIONS), what="the load's sessions are gone")
     assert content(postgres_server, copy) == before
-
-
-WHEN_INDEXED: tuple[LiteralString, ...] = (
-    "CREATE EVENT TRIGGER of_indexes ON ddl_command_start WHEN TAG IN ('CREATE INDEX') EXECUTE FUNCTION when_indexed()",
-)
-
-
-def test_what_fails_after_the_rows_says_what_the_target_has(pod: Pod, postgres_server: PostgresServer) -> None:
-    target, copy = backed_up(pod, shop(postgres_server)), postgres_server.database()
-    postgres_server.sql(
-        copy,
-        "CREATE FUNCTION when_indexed() RETURNS event_trigger LANGUAGE plpgsql AS $$BEGIN RAISE 'no index'; END$$",
-        *WHEN_INDEXED,
-    )
-
-    ended = pod.run(pod.restore_plan(copy, target, atomic=False))
-
-    assert ended.failure == (70, "load-failed", "load")
-    assert "no index" in ended.message
-    assert "The target has all rows" in ended.message
-    assert postgres_server.rows(copy, "SELECT count(*) FROM orders") == [(5000,)]
-
-
-def test_sigterm_ends_the_building_of_indexes_within_ten_seconds_and_its_statements_too(
-    pod: Pod, postgres_server: PostgresServer
-) -> None:
-    target, copy = backed_up(pod, shop(postgres_server)), postgres_server.database()
-    postgres_server.sql(
-        copy,
-        "CREATE FUNCTION when_indexed() RETURNS event_trigger LANGUAGE plpgsql AS $$BEGIN PERFORM pg_sleep(600); END$$",
-        *WHEN_INDEXED,
-    )
-    asleep = "SELECT FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND datname = current_database()"
-    running = pod.start(pod.restore_plan(copy, target, atomic=False))
-    running.until(lambda: postgres_server.rows(copy, asleep), "an index is being built")
-    started = time.monotonic()
-    running.signal(signal.SIGTERM)
-
-    ended = running.ended()
-
-    assert ended.failure == (143, "cancelled", "load")
-    assert time.monotonic() - started < 10
-    wait_until(lambda: not postgres_server.rows(copy, SESSIONS), what="the load's sessions are gone", seconds=10)
 
 
 @pytest.fixture

@@ -11,7 +11,6 @@ import pytest
 from .runs import Ended, Pod, Running, backed_up
 from .services import PostgresServer
 from .shop import content, shop
-from .test_load import WHEN_INDEXED
 
 PLAN = {"drop_existing": True, "lock_timeout_seconds": 2}
 
@@ -90,24 +89,3 @@ def test_of_a_session_that_the_role_may_not_see_the_time_is_unknown(
     assert ended.failure == (75, "target-locked", "load")
     assert "application \"other's\" (user 'postgres', pid" in ended.message
     assert "since unknown" in ended.message
-
-
-def test_while_indexes_are_built_no_lock_is_waited_for_any_longer_and_the_target_has_the_rows(
-    pod: Pod, postgres_server: PostgresServer, database: str
-) -> None:
-    target, copy = backed_up(pod, database), postgres_server.database()
-    postgres_server.sql(
-        copy,
-        "CREATE FUNCTION when_indexed() RETURNS event_trigger LANGUAGE plpgsql"
-        " AS $$BEGIN PERFORM pg_advisory_xact_lock(1); END$$",
-        *WHEN_INDEXED,
-    )
-    with psycopg.connect(postgres_server.dsn(copy), application_name="migration") as connection:
-        connection.execute("SELECT pg_advisory_xact_lock(1)")
-
-        ended = pod.run(pod.restore_plan(copy, target, atomic=False, lock_timeout_seconds=1))
-
-    assert ended.failure == (75, "target-locked", "load")
-    assert "application 'migration'" in ended.message
-    assert "The target has all rows" in ended.message
-    assert postgres_server.rows(copy, "SELECT count(*) FROM orders") == [(5000,)]

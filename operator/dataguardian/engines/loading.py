@@ -26,7 +26,6 @@ class Loading(Protocol):
     """One load: a session runs a script in a transaction that is opened and committed from outside."""
 
     several_connections: bool  # whether this client can build indexes by several connections in this server
-    lock_timeout: str  # what a program says that has waited too long for a lock
 
     def session(self) -> Command:
         """The client that runs the script, under the load's own application name. It reads statements from stdin."""

@@ -41,8 +41,6 @@ _NOT_DROPPED = re.compile(
 class PostgreSQLLoading:
     """One load; ``programs`` is the folder of the client's programs, ``environment`` logs them in."""
 
-    lock_timeout = "ERROR:  canceling statement due to lock timeout"
-
     def __init__(
         self,
         programs: PurePath,

@@ -142,6 +142,7 @@ class Load:
             session.lines(LoadFailed)
         except DataGuardianError as error:
             if not self._committed(transaction, error):
+                self._run.reopen()
                 raise
             self._run.warn(f"The commit was confirmed by another connection: {error.what}", "commit_confirmed")
 
@@ -171,10 +172,12 @@ class Load:
         try:
             while not tool.ended_within(LOOK_SECONDS):
                 if self._locks.look() > self._lock_timeout_seconds:
-                    raise self._engine.failure(self._loading.lock_timeout, self._login, LoadFailed)
+                    raise TargetLocked(
+                        f"A lock was not given back within {self._lock_timeout_seconds} s while indexes were built.",
+                        remedy="End the sessions that hold it; then restore again, with spec.dropExisting.",
+                    )
             self._succeeded(tool)
         except DataGuardianError as error:
-            error = self._locks.named(error) if isinstance(error, TargetLocked) else error
             raise type(error)(f"{error.what} {_PARTLY}", remedy=error.remedy) from error
         finally:
             tool.kill()

@@ -1,0 +1,79 @@
+"""What is built after the rows: it may fail, wait or be cancelled, and the target keeps the rows."""
+
+from __future__ import annotations
+
+import signal
+import time
+from typing import LiteralString
+
+import psycopg
+
+from .runs import Pod, backed_up
+from .services import PostgresServer, wait_until
+from .shop import shop
+
+SESSIONS = (
+    "SELECT pid FROM pg_stat_activity WHERE application_name LIKE 'dataguardian%' AND datname = current_database()"
+)
+WHEN_INDEXED: tuple[LiteralString, ...] = (
+    "CREATE EVENT TRIGGER of_indexes ON ddl_command_start WHEN TAG IN ('CREATE INDEX') EXECUTE FUNCTION when_indexed()",
+)
+
+
+def test_what_fails_after_the_rows_says_what_the_target_has(pod: Pod, postgres_server: PostgresServer) -> None:
+    target, copy = backed_up(pod, shop(postgres_server)), postgres_server.database()
+    postgres_server.sql(
+        copy,
+        "CREATE FUNCTION when_indexed() RETURNS event_trigger LANGUAGE plpgsql AS $$BEGIN RAISE 'no index'; END$$",
+        *WHEN_INDEXED,
+    )
+
+    ended = pod.run(pod.restore_plan(copy, target, atomic=False))
+
+    assert ended.failure == (70, "load-failed", "load")
+    assert "no index" in ended.message
+    assert "The target has all rows" in ended.message
+    assert postgres_server.rows(copy, "SELECT count(*) FROM orders") == [(5000,)]
+
+
+def test_sigterm_ends_the_building_of_indexes_within_ten_seconds_and_its_statements_too(
+    pod: Pod, postgres_server: PostgresServer
+) -> None:
+    target, copy = backed_up(pod, shop(postgres_server)), postgres_server.database()
+    postgres_server.sql(
+        copy,
+        "CREATE FUNCTION when_indexed() RETURNS event_trigger LANGUAGE plpgsql AS $$BEGIN PERFORM pg_sleep(600); END$$",
+        *WHEN_INDEXED,
+    )
+    asleep = "SELECT FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND datname = current_database()"
+    running = pod.start(pod.restore_plan(copy, target, atomic=False))
+    running.until(lambda: postgres_server.rows(copy, asleep), "an index is being built")
+    started = time.monotonic()
+    running.signal(signal.SIGTERM)
+
+    ended = running.ended()
+
+    assert ended.failure == (143, "cancelled", "load")
+    assert time.monotonic() - started < 10
+    wait_until(lambda: not postgres_server.rows(copy, SESSIONS), what="the load's sessions are gone", seconds=10)
+
+
+def test_while_indexes_are_built_no_lock_is_waited_for_any_longer_and_the_target_has_the_rows(
+    pod: Pod, postgres_server: PostgresServer
+) -> None:
+    target, copy = backed_up(pod, shop(postgres_server)), postgres_server.database()
+    postgres_server.sql(
+        copy,
+        "CREATE FUNCTION when_indexed() RETURNS event_trigger LANGUAGE plpgsql"
+        " AS $$BEGIN PERFORM pg_advisory_xact_lock(1); END$$",
+        *WHEN_INDEXED,
+    )
+    with psycopg.connect(postgres_server.dsn(copy), application_name="migration") as connection:
+        connection.execute("SELECT pg_advisory_xact_lock(1)")
+
+        ended = pod.run(pod.restore_plan(copy, target, atomic=False, lock_timeout_seconds=1))
+
+    assert ended.failure == (75, "target-locked", "load")
+    assert "application 'migration'" in ended.message
+    assert "The target has all rows" in ended.message
+    assert postgres_server.rows(copy, "SELECT count(*) FROM orders") == [(5000,)]
