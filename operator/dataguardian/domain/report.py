@@ -7,11 +7,13 @@ from collections.abc import Sequence
 import msgspec
 
 from ..errors import DataGuardianError
+from .manifest import Manifest
 
 LIMIT_BYTES = 4096
 TEXT_LIMIT = 1000  # bytes of one text as JSON: below a status' limit for it, and two of them below LIMIT_BYTES
 REASON_LIMIT = 160  # of why one of several copies is not stored
 BRIEF_LIMIT = 300  # of a text when there are many copies to tell of
+FEW = 3  # of a list when there is too much to tell
 
 
 class Failure(msgspec.Struct, frozen=True, kw_only=True):
@@ -100,11 +102,31 @@ class Report(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     preview: Preview | None = None
 
 
-def failed(
-    error: DataGuardianError, step: str, warnings: Sequence[str] = (), copies: Sequence[StoredCopy] = ()
-) -> Report:
-    """The report of a run that ended with this error in this step."""
+NOTHING = Report(completed=False)
+
+
+def completed(manifest: Manifest, warnings: Sequence[str]) -> Report:
+    """The report of a run that made, copied or restored this backup: its figures."""
     return Report(
+        completed=True,
+        warnings=list(warnings),
+        dump_bytes=manifest.dump_bytes,
+        stored_bytes=manifest.stored_bytes,
+        checksum=manifest.checksum,
+        engine_version=manifest.engine_version,
+    )
+
+
+def failed(
+    error: DataGuardianError,
+    step: str,
+    warnings: Sequence[str] = (),
+    copies: Sequence[StoredCopy] = (),
+    found: Report = NOTHING,
+) -> Report:
+    """The report of a run that ended with this error in this step; ``found`` is what it found all the same."""
+    return msgspec.structs.replace(
+        found,
         completed=False,
         failure=Failure(code=error.code, step=step, message=_cut(error.what), remedy=_cut(error.remedy)),
         warnings=list(warnings),
@@ -112,9 +134,14 @@ def failed(
     )
 
 
-def reason(error: DataGuardianError) -> str:
-    """Why a copy is not stored, in short: code and message."""
-    return _cut(f"{error.code}: {error.what}", REASON_LIMIT)
+def reason(error: DataGuardianError, limit: int = REASON_LIMIT) -> str:
+    """An error in short: code and message."""
+    return _cut(f"{error.code}: {error.what}", limit)
+
+
+def brief(texts: Sequence[str], *, count: int, limit: int = REASON_LIMIT) -> list[str]:
+    """The first of these texts, each cut to this many bytes of JSON."""
+    return [_cut(text, limit) for text in texts[:count]]
 
 
 def encode(report: Report) -> bytes:
@@ -124,7 +151,14 @@ def encode(report: Report) -> bytes:
     """
     report = _with_one_key(report)
     encoded = msgspec.json.encode(report)
-    for shorten in (_without_warnings, _with_brief_failure, _without_reasons, _with_one_unread, _without_copies):
+    for shorten in (
+        _without_warnings,
+        _with_brief_failure,
+        _with_few_findings,
+        _without_reasons,
+        _with_one_unread,
+        _without_copies,
+    ):
         if len(encoded) <= LIMIT_BYTES:
             break
         report = shorten(report)
@@ -152,6 +186,21 @@ def _with_brief_failure(report: Report) -> Report:
         return report
     message, remedy = _cut(failure.message, BRIEF_LIMIT), _cut(failure.remedy, BRIEF_LIMIT)
     return msgspec.structs.replace(report, failure=msgspec.structs.replace(failure, message=message, remedy=remedy))
+
+
+def _with_few_findings(report: Report) -> Report:
+    """Of a preview and a verification their numbers, and the first of what they list."""
+    preview, verification = report.preview, report.verification
+    if preview is not None:
+        preview = msgspec.structs.replace(
+            preview,
+            dropped=preview.dropped[:FEW],
+            connections=preview.connections[:FEW],
+            obstacles=brief(preview.obstacles, count=len(preview.obstacles)),
+        )
+    if verification is not None:
+        verification = msgspec.structs.replace(verification, differences=brief(verification.differences, count=FEW))
+    return msgspec.structs.replace(report, preview=preview, verification=verification)
 
 
 def _without_reasons(report: Report) -> Report:

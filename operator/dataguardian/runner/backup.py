@@ -12,6 +12,7 @@ import msgspec
 
 from ..codec import CODECS
 from ..domain import manifest as manifests
+from ..domain import report as reports
 from ..domain.manifest import Manifest
 from ..domain.plan import BackupPlan
 from ..domain.report import Report, StoredCopy
@@ -108,13 +109,8 @@ class _Backup:
         }
         self._run.say("success", "Backup completed", "run_completed", key=self._manifest_key, **figures)
         self._run.warnings += [f"No copy in {it.location!r}: {it.failure.what}" for it in self._targets if it.failure]
-        return Report(
-            completed=True,
-            warnings=self._run.warnings,
-            dump_bytes=manifest.dump_bytes,
-            stored_bytes=manifest.stored_bytes,
-            checksum=manifest.checksum,
-            engine_version=manifest.engine_version,
+        return msgspec.structs.replace(
+            reports.completed(manifest, self._run.warnings),
             dump_time=manifest.started_at,
             copies=self.told(),
             tables=len(manifest.fingerprint.tables),

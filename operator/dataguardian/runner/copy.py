@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import msgspec
+
+from ..domain import report as reports
 from ..domain.manifest import Manifest
 from ..domain.plan import CopyPlan, Target
 from ..domain.report import Report, StoredCopy
@@ -49,16 +52,8 @@ class _Copy:
             if missed.failure is not None:
                 raise missed.failure
         self._run.say("success", "Backup copied", "run_completed", key=self._plan.manifest_key)
-        return Report(
-            completed=True,
-            warnings=self._run.warnings,
-            dump_bytes=manifest.dump_bytes,
-            stored_bytes=manifest.stored_bytes,
-            checksum=manifest.checksum,
-            engine_version=manifest.engine_version,
-            copies=self.told(),
-            copied_from=self._copied_from,
-        )
+        figures = reports.completed(manifest, self._run.warnings)
+        return msgspec.structs.replace(figures, copies=self.told(), copied_from=self._copied_from)
 
     def told(self) -> list[StoredCopy]:
         """What has become of each copy."""

@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dataguardian.domain import report as reports
-from dataguardian.domain.report import LIMIT_BYTES, Report, StoredCopy
-from dataguardian.errors import DataGuardianError, StorageUnavailable, every_error
+from dataguardian.domain.report import LIMIT_BYTES, Connections, Preview, Report, StoredCopy, Verification
+from dataguardian.errors import DataGuardianError, StorageUnavailable, VerificationFailed, every_error
 
 ERRORS = st.sampled_from(every_error())
 REASONS = st.none() | st.text(max_size=200).map(lambda what: reports.reason(DataGuardianError(what, remedy="")))
@@ -119,6 +119,74 @@ def test_copies_with_keys_of_their_own_keep_them() -> None:
 
     assert told is not None
     assert told.copies == copies
+
+
+def texts(count: int, limit: int) -> st.SearchStrategy[list[str]]:
+    """Lists as long, of texts as long, as a preview or a verification has them."""
+    return st.lists(st.text(max_size=400), max_size=count).map(
+        lambda made: reports.brief(made, count=count, limit=limit)
+    )
+
+
+@settings(deadline=None)
+@given(texts(10, 160), texts(8, 300), texts(16, 64), st.lists(st.text(max_size=900), max_size=4))
+def test_a_preview_fits_and_keeps_its_numbers(
+    dropped: list[str], obstacles: list[str], applications: list[str], warnings: list[str]
+) -> None:
+    preview = Preview(
+        backup_tables=10**6,
+        backup_rows=10**15,
+        backup_bytes=2**50,
+        backup_time="2026-11-24T02:00:00.000Z",
+        target_identity="7420123456789012345",
+        target_version="17.2",
+        target_tables=10**6,
+        target_rows=10**15,
+        target_bytes=2**50,
+        dropped_count=12345,
+        dropped=dropped,
+        connections=[Connections(application=name, sessions=100) for name in applications],
+        obstacles=obstacles,
+    )
+
+    message = reports.encode(Report(completed=True, warnings=warnings, preview=preview))
+
+    report = reports.decode(message.decode())
+    assert len(message) <= LIMIT_BYTES
+    assert report is not None
+    assert report.preview is not None
+    assert (report.preview.dropped_count, len(report.preview.obstacles)) == (12345, len(obstacles))
+
+
+@settings(deadline=None)
+@given(st.text(max_size=2000), texts(8, 320), st.lists(st.text(max_size=900), max_size=4))
+def test_a_verification_that_failed_fits_and_is_told_beside_its_failure(
+    what: str, differences: list[str], warnings: list[str]
+) -> None:
+    found = Verification(
+        passed=False,
+        tables=3,
+        rows=5502,
+        sequences=2,
+        sampled_rows=128,
+        difference_count=99,
+        differences=differences,
+        proof_key="production/nightly-orders-0a1b2c3d/20261124T020000Z-9f8e7d6c/proof.json",
+    )
+    failure = VerificationFailed(what, remedy=what)
+
+    message = reports.encode(reports.failed(failure, "check", warnings, (), Report(completed=True, verification=found)))
+
+    report = reports.decode(message.decode())
+    assert len(message) <= LIMIT_BYTES
+    assert report is not None
+    assert report.failure is not None
+    assert report.verification is not None
+    assert (report.completed, report.failure.code) == (False, "verification-failed")
+    assert (report.verification.passed, report.verification.difference_count) == (False, 99)
+    assert (
+        report.verification.differences[:1] == reports.brief(differences, count=1)[:1] or report.verification == found
+    )
 
 
 def test_a_success_arrives_as_it_was() -> None:
