@@ -76,6 +76,12 @@ class Ended:
         return self.report.copied_from
 
     @property
+    def told(self) -> Report:
+        """Its report."""
+        assert self.report is not None, self.output
+        return self.report
+
+    @property
     def text(self) -> str:
         """Everything that the run told: lines and report."""
         return self.output + repr(self.report)
@@ -272,6 +278,14 @@ def damage(path: Path) -> None:
     content = bytearray(path.read_bytes())
     content[-1] ^= 1
     path.write_bytes(content)
+
+
+def rewrite_manifest(target: FilesystemTarget, change: Callable[[dict[str, Any]], object]) -> None:
+    """Let the manifest of a backup say something else."""
+    path = folder_of(target) / "manifest.json"
+    manifest = json.loads(path.read_text())
+    change(manifest)
+    path.write_text(json.dumps(manifest))
 
 
 def backed_up(pod: Pod, database: str, **changes: object) -> FilesystemTarget:

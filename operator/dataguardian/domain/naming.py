@@ -19,6 +19,11 @@ BEGAN = "dataguardian.io/began"  # when a Kubernetes Job was made, by the operat
 RESTORE_REQUEST = "dataguardian.io/restore-request"  # label of a safety backup: the RestoreRequest that asked for it
 INDEX_REQUESTED = "dataguardian.io/index-requested"  # of a StorageLocation: any new value asks for a listing
 CONTAINER = "runner"  # of a run's pod
+VERIFICATION = "dg_verify"  # temporary databases begin with it
+VERIFICATION_MARK = "dataguardian-verification"
+KEPT_MARK = " kept"
+TIME_DIGITS = 14  # and end with so many
+NAME_BYTES = 63  # of a database's name
 
 RunOperation = Literal["backup", "restore"]  # of run objects
 # The others are done for an object that exists.
@@ -62,6 +67,26 @@ def folder_time(name: str) -> datetime | None:
 def job_folder(namespace: str, job: str, job_uid: str) -> str:
     """Where all backups of a job are stored below their location's prefix."""
     return f"{namespace}/{job}-{job_uid[:8]}"
+
+
+def verification_database(database: str, digits: str) -> str:
+    """The temporary database of a verification: ``dg_verify_<database>_<14 digits of its time>``.
+
+    PostgreSQL's names end at 63 bytes, so the database's own name is cut where a character ends.
+    """
+    kept = database.encode()[: NAME_BYTES - len(f"{VERIFICATION}__") - TIME_DIGITS].decode(errors="ignore")
+    return f"{VERIFICATION}_{kept}_{digits}"
+
+
+def verification_comment(execution_id: str, *, kept: bool = False) -> str:
+    """What marks a temporary database as one of ours; one that is kept nobody but a person removes."""
+    return f"{VERIFICATION_MARK} {execution_id}{KEPT_MARK if kept else ''}"
+
+
+def major_of(version: str) -> int:
+    """The major version of a database server or program; 18beta2 is of major 18."""
+    found = re.match("[0-9]+", version)
+    return int(found[0]) if found else 0
 
 
 def human_bytes(size: int) -> str:

@@ -15,10 +15,11 @@ from ..errors import DataGuardianError, EngineFailed
 from .command import Command, Login
 from .loading import Blocker, Loading, Part
 from .postgresql import PostgreSQL
-from .source import Contents, Source, TargetState
+from .source import Contents, Source
+from .target import TargetEngine
 
 
-class Engine(Protocol):
+class Engine(TargetEngine, Protocol):
     """One kind of database. ``major`` is the major version of the client programs to use."""
 
     def password_file(self, password: str) -> str:
@@ -38,12 +39,6 @@ class Engine(Protocol):
 
     def source(self, lines: Sequence[str]) -> Source:
         """What ``describe_source`` answered."""
-
-    def describe_target(self) -> str:
-        """Statements that describe a target; ``target`` reads the answer."""
-
-    def target(self, lines: Sequence[str]) -> TargetState:
-        """What ``describe_target`` answered."""
 
     def describe_dumped(self, contents: Contents) -> str:
         """Statements that describe what a dump holds, as the snapshot sees it; see ``fingerprint``."""
@@ -108,4 +103,4 @@ class Engine(Protocol):
 
 ENGINES: Mapping[str, Engine] = {"postgresql": PostgreSQL()}
 
-__all__ = ["ENGINES", "Blocker", "Command", "Contents", "Engine", "Loading", "Login", "Part", "Source", "TargetState"]
+__all__ = ["ENGINES", "Blocker", "Command", "Contents", "Engine", "Loading", "Login", "Part", "Source"]

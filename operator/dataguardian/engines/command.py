@@ -20,7 +20,10 @@ class Command(msgspec.Struct, frozen=True):
 
 
 class Login(msgspec.Struct, frozen=True):
-    """A database, who logs in, and the file that holds the password as the engine's programs want it."""
+    """A database, who logs in, and the file that holds the password as the engine's programs want it.
+
+    Without a file there is no password.
+    """
 
     endpoint: Endpoint
     username: str

@@ -17,7 +17,8 @@ from ..errors import ConfigInvalid, DataGuardianError, EngineFailed
 from . import postgresql_answers, postgresql_contents, postgresql_errors, postgresql_queries
 from .command import Command, Login
 from .postgresql_load import TRANSACTION_TIMEOUT, PostgreSQLLoading, psql, quoted
-from .source import Contents, Source, TargetState
+from .postgresql_target import PostgreSQLTarget
+from .source import Contents, Source
 
 CONNECT_SECONDS = 10
 # A dump waits no longer for a lock: behind its own wait, every other session of that table would wait too.
@@ -29,7 +30,7 @@ _EXTENSION = re.compile(r"^\d+; 3079 (\d+) EXTENSION ", re.MULTILINE)
 _DUMPED_BY = re.compile(r"^; +Dumped by pg_dump version: (\S+)", re.MULTILINE)
 
 
-class PostgreSQL:
+class PostgreSQL(PostgreSQLTarget):
     """PostgreSQL, all majors that have a client below ``programs``, in Debian's layout."""
 
     def __init__(self, programs: Path = Path("/usr/lib/postgresql")) -> None:
@@ -61,12 +62,6 @@ class PostgreSQL:
 
     def source(self, lines: Sequence[str]) -> Source:
         return postgresql_answers.source(lines)
-
-    def describe_target(self) -> str:
-        return postgresql_queries.TARGET
-
-    def target(self, lines: Sequence[str]) -> TargetState:
-        return msgspec.json.decode(lines[0], type=TargetState)
 
     def describe_dumped(self, contents: Contents) -> str:
         return postgresql_contents.dumped(contents)
@@ -194,7 +189,7 @@ def _environment(login: Login) -> dict[str, str]:
         "PGPORT": str(endpoint.port),
         "PGDATABASE": endpoint.database,
         "PGUSER": login.username,
-        "PGPASSFILE": login.password_file,
+        **({"PGPASSFILE": login.password_file} if login.password_file else {}),
         "PGSSLMODE": endpoint.tls_mode,
         "PGCONNECT_TIMEOUT": str(CONNECT_SECONDS),
         "PGAPPNAME": "dataguardian",

@@ -17,7 +17,7 @@ SET search_path = '';
 SET standard_conforming_strings = on;
 """
 
-_VERSION = """\
+VERSION = """\
 'version', pg_catalog.split_part(pg_catalog.current_setting('server_version'), ' ', 1),
        'major', pg_catalog.current_setting('server_version_num')::int / 10000"""
 
@@ -25,27 +25,11 @@ SNAPSHOT = f"""\
 SET row_security = off;
 BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY;
 SELECT pg_catalog.json_build_array('source', pg_catalog.json_build_object(
-       {_VERSION},
+       {VERSION},
        'snapshot', pg_catalog.pg_export_snapshot()));
 \\set ON_ERROR_STOP 0
 \\set ON_ERROR_ROLLBACK on
 SELECT pg_catalog.json_build_array('identity', system_identifier::text) FROM pg_catalog.pg_control_system();
-"""
-
-# Of everything that a dump would hold: what belongs to an extension comes back with the extension.
-TARGET = f"""\
-{NO_LIMITS}
-WITH relation AS (
-  SELECT pg_catalog.format('%I.%I', nspname, relname) AS name
-    FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
-   WHERE relkind IN ('r', 'p', 'v', 'm', 'S', 'f') AND nspname <> 'information_schema' AND nspname !~ '^pg_'
-     AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend
-                      WHERE classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND objid = c.oid AND deptype = 'e'))
-SELECT pg_catalog.json_build_object(
-       {_VERSION},
-       'relations', (SELECT count(*) FROM relation),
-       'examples', (SELECT coalesce(pg_catalog.json_agg(name), '[]')
-                      FROM (SELECT name FROM relation ORDER BY name LIMIT 3) AS first));
 """
 
 

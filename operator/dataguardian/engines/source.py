@@ -16,15 +16,6 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
     sequence_values: dict[int, int] | None = None
 
 
-class TargetState(msgspec.Struct, frozen=True, kw_only=True):
-    """A database that is about to be loaded."""
-
-    version: str
-    major: int
-    relations: int  # tables, views and sequences that are not an extension's
-    examples: list[str]  # the first names of them
-
-
 class Contents(msgspec.Struct, frozen=True, kw_only=True):
     """What a dump holds, by its own table of contents."""
 

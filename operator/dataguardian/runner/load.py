@@ -28,7 +28,8 @@ class Load:
     """One load. The dump's iterator comes to its end only when all stored bytes were right; else it raises.
 
     Both ways raise what the iterator raises (BackupCorrupt, StorageUnavailable, Cancelled), LoadFailed, TargetLocked,
-    DatabaseUnavailable or PermissionRefused. When they return, the data is committed and the run cannot be cancelled.
+    DatabaseUnavailable or PermissionRefused. When they return, the data is committed and the run cannot be cancelled
+    (unless it is a load that settles nothing).
     """
 
     def __init__(
@@ -42,10 +43,15 @@ class Load:
         drop_existing: bool,
         lock_timeout_seconds: int,
         application: str,
+        settles: bool = True,
     ) -> None:
-        """``client`` and ``server`` are majors; ``application`` names the load's sessions, and no other's."""
+        """``client`` and ``server`` are majors; ``application`` names the load's sessions, and no other's.
+
+        Unless it ``settles`` the run, that can be cancelled after the load as before.
+        """
         self._run, self._engine, self._login = run, engine, login
         self._drop_existing, self._lock_timeout_seconds = drop_existing, lock_timeout_seconds
+        self._settles = settles
         self._loading = engine.loading(
             login, client, server, lock_timeout_seconds=lock_timeout_seconds, application=application
         )
@@ -79,6 +85,7 @@ class Load:
             self._transaction(whole, "rows" if apart else "whole", self._drops(head))
             if apart:
                 self._build(head, jobs)
+            if apart and self._settles:
                 self._run.settled_elsewhere()
 
     def _transaction(self, dump: Iterator[bytes], part: Part, drops: bytes | None = b"") -> None:
@@ -133,7 +140,7 @@ class Load:
 
     def _commit(self, session: Session, transaction: str, *, last: bool) -> None:
         """Make it last; ``last`` when nothing follows, so that from here on the run cannot be cancelled."""
-        if last:
+        if last and self._settles:
             self._run.spare(session.tool)
             self._run.settle()
         self._run.check()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from ..domain.plan import WORK_DIR, Endpoint
+from ..domain.plan import WORK_DIR, Endpoint, EphemeralServer
 from ..engines import ENGINES, Engine, Login
 from ..errors import ConfigInvalid, SpecInvalid
 from ..secret_file import reader
@@ -47,6 +47,21 @@ def prepare(endpoint: Endpoint, engine: Engine) -> Login:
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         file.write(engine.password_file(password))
     return Login(endpoint, username, str(path))
+
+
+def beside(server: EphemeralServer) -> Login:
+    """The login to the server in the run's own pod: by its socket, which nobody else reaches, without a password."""
+    endpoint = Endpoint(
+        datasource="ephemeral",
+        engine=server.engine,
+        host=server.socket_dir,
+        port=5432,
+        database="postgres",
+        username_file="",
+        password_file="",
+        tls_mode="disable",
+    )
+    return Login(endpoint, server.username, "")
 
 
 def _work_folder() -> Path:

@@ -2,149 +2,105 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
+import time
 from contextlib import closing
 
-from ..codec import CODECS
+import msgspec
+
+from ..domain import preflight
+from ..domain import report as reports
 from ..domain.manifest import Manifest, Table
 from ..domain.naming import human_bytes
 from ..domain.plan import EphemeralServer, RestorePlan
+from ..domain.preflight import TargetState
 from ..domain.report import Report
-from ..errors import BackupCorrupt, DataGuardianError, SpecInvalid, TargetNotEmpty
-from ..storage import opened
-from . import login, stored
-from .load import Load
+from ..errors import ConfigInvalid, DataGuardianError, SpecInvalid
+from .copy_choice import ChosenCopy, first_readable
+from .preview import preview
 from .run import Run
-from .session import Session
+from .target import Target
 
 
 def restore(plan: RestorePlan, run: Run) -> Report:
-    """Load the backup; on any failure the target is as it was."""
+    """Load the backup, or only tell what would happen; whatever fails, the target is as it was."""
+    if isinstance(plan.target, EphemeralServer) and not plan.verify:
+        raise SpecInvalid("A restore needs a datasource.", remedy="Set spec.targetDatasourceRef.")
     run.enter("fetch")
-    with closing(_Restore(plan, run)) as work:
-        manifest = work.fetch()
-        work.load(manifest)
-        return work.check(manifest)
+    with closing(Target(plan, run)) as target:
+        state = target.connect()
+        return first_readable(plan, run, _Restore(plan, run, target, state).from_copy)
 
 
 class _Restore:
-    """The state of one restore between its steps."""
+    """One restore, from one copy or another."""
 
-    def __init__(self, plan: RestorePlan, run: Run) -> None:
-        self._plan, self._run = plan, run
-        self._folder = plan.sources[0].manifest_key.rpartition("/")[0]
-        if isinstance(plan.target, EphemeralServer):
-            raise SpecInvalid("A restore needs a datasource.", remedy="Set spec.targetDatasourceRef.")
-        self._target = plan.target
-        self._engine = login.engine_of(self._target)
-        self._login = login.prepare(self._target, self._engine)
-        self._session = Session(run, self._engine, self._login)
-        self._storage = opened(plan.sources[0].target)
+    def __init__(self, plan: RestorePlan, run: Run, target: Target, state: TargetState) -> None:
+        self._plan, self._run, self._target, self._state = plan, run, target, state
 
-    def close(self) -> None:
-        """End the session."""
-        self._session.close()
+    def from_copy(self, copy: ChosenCopy) -> Report:
+        """All that the plan asks for. Raises the error of a copy that turns out corrupt or away."""
+        plan, run, manifest = self._plan, self._run, copy.manifest
+        run.found = Report(completed=False, read_from=copy.location)
+        size = human_bytes(manifest.stored_bytes)
+        run.say("info", f"Backup of {size} found in {copy.location!r}", "fetched", version=self._state.version)
+        state = self._target.with_missing(self._state, manifest)
+        obstacles = self._obstacles(state, manifest)
+        if plan.dry_run:
+            return self._previewed(copy, state, obstacles)
+        if obstacles:
+            raise obstacles[0]
+        return self._loaded(copy)
 
-    def fetch(self) -> Manifest:
-        """Prove, before the target is touched, that the backup is there, is the right one and fits the target."""
-        self._session.send(self._engine.describe_target())
-        manifest = stored.read_manifest(self._storage, self._plan.sources[0].manifest_key)
-        self._matches(manifest)
-        stored.check_sizes(self._storage, self._folder, manifest)
-        target = self._engine.target(self._session.lines())
-        name = self._target.datasource
-        if target.relations and not self._plan.drop_existing:
-            raise TargetNotEmpty(
-                f"The database of datasource {name!r} is not empty: it has {target.relations} tables, views "
-                f"or sequences, such as {', '.join(target.examples)}.",
-                remedy="Restore into an empty database, or set spec.dropExisting to replace what the backup contains.",
-            )
-        made_by = _major(manifest.engine_version)
-        if target.major < made_by:
-            raise SpecInvalid(
-                f"The backup comes from {manifest.engine} {made_by}; datasource {name!r} has {target.major}.",
-                remedy="Restore into a server of the same major version or a newer one.",
-            )
-        dumped_by = _major(manifest.tools.get("pg_dump", "0"))
-        self._server = target.major
-        self._client = self._engine.client(target.major, at_least=dumped_by, dumps=False)
-        self._run.say(
-            "info", f"Backup of {human_bytes(manifest.stored_bytes)} found", "fetched", version=target.version
-        )
-        return manifest
+    def _obstacles(self, state: TargetState, manifest: Manifest) -> list[DataGuardianError]:
+        found = preflight.refusals(self._plan, manifest, state)
+        try:
+            self._target.client(state, manifest)
+        except ConfigInvalid as error:
+            found.append(error)
+        return found
 
-    def load(self, manifest: Manifest) -> None:
-        """Stream the dump into the target."""
+    def _previewed(self, copy: ChosenCopy, state: TargetState, obstacles: list[DataGuardianError]) -> Report:
+        found = preview(self._plan, self._target, state, copy.manifest, obstacles)
+        for obstacle in obstacles:
+            self._run.say("warn", f"The restore would be refused: {obstacle.what}", "obstacle", code=obstacle.code)
+        self._run.say("success", "Dry run completed: nothing was changed", "run_completed")
+        figures = reports.completed(copy.manifest, self._run.warnings)
+        return msgspec.structs.replace(figures, read_from=copy.location, preview=found)
+
+    def _loaded(self, copy: ChosenCopy) -> Report:
+        """Load and count. A copy that turns out corrupt in the middle has left nothing: it is not committed."""
+        started = time.monotonic()
         self._run.enter("load")
-        load = Load(
-            self._run,
-            self._engine,
-            self._login,
-            self._client,
-            self._server,
-            drop_existing=self._plan.drop_existing,
-            lock_timeout_seconds=self._plan.lock_timeout_seconds,
-            application=f"dataguardian-{self._plan.execution_id[:8]}",
-        )
+        target, state, dump = self._target, self._state, copy.content(self._run)
+        client = target.client(state, copy.manifest)
+        load = target.load(target.login, client, state, drop_existing=self._plan.drop_existing, settles=True)
         if self._plan.atomic:
-            load.atomic(self._content(manifest))
+            load.atomic(dump)
         else:
-            load.parallel(self._content(manifest), self._plan.jobs)
-
-    def check(self, manifest: Manifest) -> Report:
-        """Count what is in the target now. A difference is a warning: others may have written since."""
+            load.parallel(dump, self._plan.jobs)
         self._run.enter("check")
-        expected = manifest.fingerprint.tables
-        counted = self._counted(expected)
-        tables = rows = None
-        if counted is not None:
-            tables, rows = len(counted), sum(table.rows for table in counted)
-            for message in _differences(expected, counted):
-                self._run.warn(message, "count_differs")
+        counted = self._checked(copy.manifest)
+        tables, rows = (None, None) if counted is None else (len(counted), sum(table.rows for table in counted))
         self._run.say("success", "Restore completed", "run_completed", tables=tables, rows=rows)
-        return Report(
-            completed=True,
-            warnings=self._run.warnings,
-            dump_bytes=manifest.dump_bytes,
-            stored_bytes=manifest.stored_bytes,
-            checksum=manifest.checksum,
-            engine_version=manifest.engine_version,
+        return msgspec.structs.replace(
+            reports.completed(copy.manifest, self._run.warnings),
             tables=tables,
             rows=rows,
+            read_from=copy.location,
+            restore_seconds=round(time.monotonic() - started),
         )
 
-    def _counted(self, expected: list[Table]) -> list[Table] | None:
+    def _checked(self, manifest: Manifest) -> list[Table] | None:
+        """What is in the target now. A difference is a warning: others may have written since."""
+        engine, expected = self._target.engine, manifest.fingerprint.tables
         try:
-            return self._engine.counted(self._session.ask(self._engine.count_rows_by_name(expected)))
+            counted = engine.counted(self._target.session.ask(engine.count_rows_by_name(expected)))
         except DataGuardianError as error:  # the data is back; a failure here must not say that it is not
             self._run.warn(f"The rows were not counted: {error.what}", "count_failed")
             return None
-
-    def _matches(self, manifest: Manifest) -> None:
-        if self._plan.backup_execution_id not in (None, manifest.execution_id):
-            raise BackupCorrupt(
-                f"The manifest is of execution {manifest.execution_id}, not {self._plan.backup_execution_id}.",
-                remedy="Restore another backup, or another copy of this one.",
-            )
-        if manifest.engine != self._target.engine or manifest.codec not in CODECS:
-            raise SpecInvalid(
-                f"The backup is of {manifest.engine} by {manifest.codec}; the target is {self._target.engine}.",
-                remedy="Restore into a database of the same engine, with the release that made the backup.",
-            )
-
-    def _content(self, manifest: Manifest) -> Iterator[bytes]:
-        """The dump. At its end all stored bytes have proven to be the right ones; else BackupCorrupt."""
-        decompressor = CODECS[manifest.codec].decompressor()
-        for segment in manifest.segments:
-            for chunk in stored.checked(self._storage, self._folder, segment, self._run.advance):
-                yield from decompressor.decompress(chunk)
-        decompressor.finish()
-
-
-def _major(version: str) -> int:
-    found = re.match("[0-9]+", version)  # 18beta2 is of major 18
-    return int(found[0]) if found else 0
+        for message in _differences(expected, counted):
+            self._run.warn(message, "count_differs")
+        return counted
 
 
 def _differences(expected: list[Table], counted: list[Table]) -> list[str]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import signal
 import subprocess
 import threading
+import time
 from collections.abc import Sequence
 
 from ..domain import told
-from ..domain.report import StoredCopy
+from ..domain.report import NOTHING, StoredCopy
 from ..engines import Command
 from ..errors import Cancelled
 from .lines import Level, Lines
@@ -23,6 +24,7 @@ class Run:
         self.bytes = 0  # of the step so far
         self.warnings: list[str] = []
         self.copies: list[StoredCopy] = []  # what has become of each, for the report of a run that fails too
+        self.found = NOTHING  # what else a run that fails tells in its report
         self._lines = lines
         self._lock = threading.Lock()
         self._tools: list[Tool] = []
@@ -64,6 +66,13 @@ class Run:
         if self.cancelled:
             raise _asked()
 
+    def pause(self, seconds: float) -> None:
+        """Do nothing for so long. Raises Cancelled."""
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0:
+            self.check()
+            time.sleep(min(left, 0.25))
+
     def start(
         self,
         command: Command,
@@ -86,6 +95,12 @@ class Run:
         """From here on a request to end the run leaves this program alone: what it does must not be cut short."""
         with self._lock:
             self._tools.remove(tool)
+
+    def start_last(
+        self, command: Command, *, stdin: int = subprocess.DEVNULL, stdout: int = subprocess.DEVNULL
+    ) -> Tool:
+        """Start a program that cleans up: also when somebody has asked for the end, which it outlives."""
+        return Tool(command, stdin=stdin, stdout=stdout)
 
     def settle(self) -> None:
         """From here on the run completes, whoever asks for its end. Raises Cancelled when one did before."""

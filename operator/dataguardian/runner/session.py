@@ -16,9 +16,13 @@ _END = "end-of-answer"  # no answer of ours is this line: they are JSON
 class Session:
     """Asks; answers are lines. Raises the engine's error when the session has ended."""
 
-    def __init__(self, run: Run, engine: Engine, login: Login, command: Command | None = None) -> None:
+    def __init__(
+        self, run: Run, engine: Engine, login: Login, command: Command | None = None, *, last: bool = False
+    ) -> None:
+        """``last`` is for what has to be done after somebody has asked for the end, too."""
         self._engine, self._login = engine, login
-        self.tool = run.start(command or engine.session(login), stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        start = run.start_last if last else run.start
+        self.tool = start(command or engine.session(login), stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self._answers: IO[bytes] = open(self.tool.output.fileno(), "rb", closefd=False)  # noqa: SIM115 - open as long as the session
 
     def send(self, statements: str | bytes) -> None:
@@ -46,10 +50,10 @@ class Session:
         self.tool.wait()
         raise self._engine.failure(self.tool.said(), self._login, otherwise)
 
-    def ask(self, statements: str) -> list[str]:
+    def ask(self, statements: str, otherwise: type[EngineFailed] | None = None) -> list[str]:
         """Send, and wait for the answer."""
         self.send(statements)
-        return self.lines()
+        return self.lines(otherwise)
 
     def close(self) -> None:
         """End the session, its transaction with it; a second time is nothing."""

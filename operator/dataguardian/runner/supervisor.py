@@ -146,11 +146,11 @@ def _ended(run: Run, error: BaseException) -> tuple[reports.Report, int]:
 
 def _told(run: Run, error: DataGuardianError) -> tuple[reports.Report, int]:
     run.say("error", error.what, "run_failed", code=error.code, remedy=error.remedy)
-    return reports.failed(error, run.step, run.warnings, run.copies), error.exit_status
+    return reports.failed(error, run.step, run.warnings, run.copies, run.found), error.exit_status
 
 
 def _bug(run: Run, error: BaseException) -> tuple[reports.Report, int]:
     trace = "".join(traceback.format_exception(error))
     run.say("error", f"A bug in DataGuardian: {error!r}", "run_failed", code="internal", traceback=trace)
     told = DataGuardianError(f"A bug in DataGuardian: {error!r}", remedy="Report it with the run's log.")
-    return reports.failed(told, run.step, run.warnings, run.copies), INTERNAL_STATUS
+    return reports.failed(told, run.step, run.warnings, run.copies, run.found), INTERNAL_STATUS

@@ -4,10 +4,11 @@ import re
 from datetime import UTC, datetime, timedelta, timezone
 from uuid import UUID
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dataguardian.domain.naming import (
+    NAME_BYTES,
     backup_folder,
     folder_time,
     human_bytes,
@@ -15,6 +16,7 @@ from dataguardian.domain.naming import (
     kubernetes_job_name,
     run_folder,
     slot_run_name,
+    verification_database,
 )
 from dataguardian.resources.execution import RUN_NAME_MAX
 
@@ -74,3 +76,14 @@ def test_sizes_and_durations_read_as_people_write_them() -> None:
         "5.0 TiB",
     ]
     assert [human_seconds(seconds) for seconds in (0, 59.4, 61, 3723)] == ["0s", "59s", "1m1s", "1h2m3s"]
+
+
+@settings(deadline=None)
+@given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=63))
+def test_a_temporary_databases_name_is_never_cut_by_the_server_and_tells_what_it_is_of(database: str) -> None:
+    name = verification_database(database, "20261124020000")
+
+    middle = name.removeprefix("dg_verify_").removesuffix("_20261124020000")
+    assert len(name.encode()) <= NAME_BYTES
+    assert database.startswith(middle)
+    assert middle == database or len(name.encode()) > NAME_BYTES - 4  # it ends where a character does
