@@ -29,8 +29,12 @@ class Lines:
     """Writes lines of one operation; safe for threads."""
 
     def __init__(self, operation: str) -> None:
-        self._prefix = f"[{operation.upper()}] "
+        self.begin(operation)
         self._lock = threading.Lock()
+
+    def begin(self, operation: str) -> None:
+        """Lines are of this operation from here on."""
+        self._prefix = f"[{operation.upper()}] "
 
     def write(self, level: Level, message: str, action: str, **fields: object) -> None:
         """One line, at once."""

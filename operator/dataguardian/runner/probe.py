@@ -13,13 +13,14 @@ from ..storage import opened
 from . import login
 from .run import Run
 from .session import Session
+from .temporary import sweep
 
 # A folder's name that no namespace can have: backups never mix with it.
 PROBE = ".dataguardian-probe-"
 
 
 def probe(plan: DatasourceProbe | StorageProbe, run: Run) -> Report:
-    """Log in and ask for the version, or write, read and delete a small object."""
+    """Log in, ask for the version and remove what verifications left; or write, read and delete a small object."""
     return _datasource(plan, run) if isinstance(plan, DatasourceProbe) else _storage(plan, run)
 
 
@@ -29,7 +30,8 @@ def _datasource(plan: DatasourceProbe, run: Run) -> Report:
     started = time.monotonic()
     with closing(Session(run, engine, access)) as session:
         target = engine.target(session.ask(engine.describe_target()))
-    latency = round((time.monotonic() - started) * 1000)
+        latency = round((time.monotonic() - started) * 1000)
+        sweep(session, engine, run)
     run.say("success", "The database serves", "run_completed", version=target.version, latency_ms=latency)
     return Report(completed=True, engine_version=target.version, latency_ms=latency)
 

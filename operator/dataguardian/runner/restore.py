@@ -15,19 +15,25 @@ from ..domain.plan import EphemeralServer, RestorePlan
 from ..domain.preflight import TargetState
 from ..domain.report import Report
 from ..errors import ConfigInvalid, DataGuardianError, SpecInvalid
+from . import temporary
 from .copy_choice import ChosenCopy, first_readable
 from .preview import preview
 from .run import Run
+from .session import Session
 from .target import Target
+from .trial import Trial
 
 
 def restore(plan: RestorePlan, run: Run) -> Report:
-    """Load the backup, or only tell what would happen; whatever fails, the target is as it was."""
+    """Load the backup, verify it, or only tell what would happen; whatever fails, the target is as it was."""
     if isinstance(plan.target, EphemeralServer) and not plan.verify:
         raise SpecInvalid("A restore needs a datasource.", remedy="Set spec.targetDatasourceRef.")
     run.enter("fetch")
     with closing(Target(plan, run)) as target:
         state = target.connect()
+        if plan.verify and not plan.dry_run:
+            with closing(Session(run, target.engine, target.login)) as session:  # its failure ends no other one
+                temporary.sweep(session, target.engine, run)
         return first_readable(plan, run, _Restore(plan, run, target, state).from_copy)
 
 
@@ -49,6 +55,8 @@ class _Restore:
             return self._previewed(copy, state, obstacles)
         if obstacles:
             raise obstacles[0]
+        if plan.verify:
+            return Trial(plan, run, self._target, state).of(copy)
         return self._loaded(copy)
 
     def _obstacles(self, state: TargetState, manifest: Manifest) -> list[DataGuardianError]:

@@ -36,6 +36,10 @@ class Run:
         """Whether somebody asked for the end in time."""
         return self._cancelled and not self._settled
 
+    def named(self, operation: str) -> None:
+        """Its lines are of this operation."""
+        self._lines.begin(operation)
+
     def say(self, level: Level, message: str, action: str, **fields: object) -> None:
         """Write a line with the step in it."""
         self._lines.write(level, message, action, step=self.step, **fields)

@@ -36,7 +36,10 @@ def _copy(text: str, run: Run) -> reports.Report:
 
 
 def _restore(text: str, run: Run) -> reports.Report:
-    return restore.restore(plans.decode(text, plans.RestorePlan), run)
+    plan = plans.decode(text, plans.RestorePlan)
+    if plan.verify:
+        run.named("verify")
+    return restore.restore(plan, run)
 
 
 def _cleanup(text: str, run: Run) -> reports.Report:

@@ -1,0 +1,82 @@
+"""Temporary databases of verifications: made, entered, removed; and swept when their run could not do it."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import closing, contextmanager
+
+from ..domain.manifest import Manifest
+from ..domain.naming import verification_comment
+from ..engines import Engine, Login
+from ..errors import DataGuardianError, LoadFailed
+from .run import Run
+from .session import Session
+from .target import Target
+
+
+class Temporary:
+    """An empty database on the target's server; ``session`` is in it for as long as the run lives."""
+
+    def __init__(self, name: str, login: Login, session: Session) -> None:
+        self.name, self.login, self.session = name, login, session
+        self.kept = False  # set it when the database shall stay
+
+
+@contextmanager
+def temporary(target: Target, run: Run, manifest: Manifest, execution_id: str) -> Generator[Temporary]:
+    """A database for this backup, gone at the end whatever happens, unless it was ``kept``."""
+    engine = target.engine
+    name = engine.temporary_name(target.session.ask(engine.name_temporary(manifest.database)), manifest.database)
+    mark = verification_comment(execution_id)
+    made = None
+    try:
+        target.session.ask(engine.create_temporary(name, mark, manifest.fingerprint.encoding), LoadFailed)
+        run.say("info", f"Temporary database {name} made", "database_made", database=name)
+        login = target.login_to(name)
+        with closing(Session(run, engine, login)) as session:
+            session.ask(engine.describe_target())
+            made = Temporary(name, login, session)
+            yield made
+    finally:
+        if made is not None and made.kept:
+            _keep(target, run, name, verification_comment(execution_id, kept=True))
+        else:
+            _drop(target, run, name, mark)
+
+
+def sweep(session: Session, engine: Engine, run: Run) -> None:
+    """Remove temporary databases whose runs are over; whatever speaks against that, another sweep comes."""
+    try:
+        for name in engine.names(session.ask(engine.find_leftovers())):
+            if engine.names(session.ask(engine.drop_leftover(name))):
+                run.say("info", f"Temporary database {name} removed: its run is over", "database_swept", database=name)
+    except DataGuardianError as error:
+        run.say("debug", f"Temporary databases were not looked for: {error.what}", "sweep_failed")
+
+
+def _keep(target: Target, run: Run, name: str, mark: str) -> None:
+    """Mark it as a person's; a failure is a warning."""
+    try:
+        _last(target, run, target.engine.mark_temporary(name, mark))
+    except DataGuardianError as error:
+        run.warn(f"Database {name} was not marked as kept, so that it will be removed: {error.what}", "mark_failed")
+
+
+def _drop(target: Target, run: Run, name: str, mark: str) -> None:
+    """Remove it; a failure is a warning, and the error under way stays the one that is told."""
+    try:
+        _last(target, run, target.engine.drop_temporary(name, mark))
+    except DataGuardianError as error:
+        run.warn(
+            f"The temporary database {name} stays until the next check of the datasource: {error.what}",
+            "database_left",
+            database=name,
+        )
+    else:
+        run.say("info", f"Temporary database {name} removed", "database_removed", database=name)
+
+
+def _last(target: Target, run: Run, statements: str) -> None:
+    """Do this, also when somebody has asked for the end of the run."""
+    with closing(Session(run, target.engine, target.login, last=True)) as session:
+        session.ask(statements)

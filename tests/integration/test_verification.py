@@ -1,0 +1,236 @@
+"""A verification proves that a backup can be restored, or names what is wrong with it, and leaves nothing."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from dataguardian.domain.plan import FilesystemTarget, RestorePlan
+
+from .runs import Ended, Pod, backed_up, damage, folder_of, rewrite_manifest
+from .services import PostgresServer, postgres_bin
+from .shop import content, shop
+from .trials import proofs, temporary_databases
+
+
+@pytest.fixture
+def database(postgres_server: PostgresServer) -> str:
+    """What is backed up."""
+    return shop(postgres_server)
+
+
+def verify(pod: Pod, database: str, backup: FilesystemTarget, **changes: object) -> Ended:
+    """Verify the backup on the server that it comes from."""
+    return pod.run(pod.restore_plan(database, backup, verify=True, **changes))
+
+
+def test_a_good_backup_passes_with_the_sources_counts_and_leaves_a_proof_and_nothing_else(
+    pod: Pod, postgres_server: PostgresServer, database: str
+) -> None:
+    backup = backed_up(pod, database)
+    before = content(postgres_server, database)
+
+    ended = verify(pod, database, backup)
+
+    assert ended.status == 0, ended.output
+    found = ended.told.verification
+    assert found is not None
+    assert (found.passed, found.tables, found.rows, found.differences) == (True, 3, 5502, [])
+    assert (ended.told.tables, ended.told.rows, ended.told.read_from) == (3, 5502, "primary")
+    assert ended.told.restore_seconds is not None
+    assert {line["message"].split("]")[0] for line in ended.lines} == {"[VERIFY"}
+    assert temporary_databases(postgres_server, database) == []
+    assert content(postgres_server, database) == before
+    (proof,) = proofs(backup)
+    assert (proof["passed"], proof["rows"], proof["location"]) == (True, 5502, "primary")
+    assert found.proof_key is not None
+    assert (Path(backup.root) / "prod" / found.proof_key).exists()
+
+
+def test_a_backup_whose_stored_bytes_were_altered_is_corrupt(
+    pod: Pod, postgres_server: PostgresServer, database: str
+) -> None:
+    backup = backed_up(pod, database)
+    damage(folder_of(backup) / "data.dump.zst")
+
+    ended = verify(pod, database, backup)
+
+    assert ended.failure == (65, "backup-corrupt", "load")
+    assert temporary_databases(postgres_server, database) == []
+    assert proofs(backup) == []
+
+
+def lose_orders(server: PostgresServer, database: str, backup: FilesystemTarget) -> None:
+    """Put a dump without a table in place of the stored one; its checksums are right."""
+    path = folder_of(backup) / "data.dump"
+    argv = [str(postgres_bin() / "pg_dump"), "-Fc", "-Z0", "--exclude-table=orders", f"--file={path}"]
+    subprocess.run([*argv, server.dsn(database)], check=True, env={"PATH": os.defpath, "LANG": "C.UTF-8"})
+    data = path.read_bytes()
+    segment = {"name": "data.dump", "bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+    rewrite_manifest(
+        backup,
+        lambda manifest: manifest.update(
+            segments=[segment],
+            checksum=f"sha256:{segment['sha256']}",
+            dump_bytes=len(data),
+            stored_bytes=len(data),
+        ),
+    )
+
+
+def test_a_dump_that_lost_a_table_fails_with_the_table_named_and_the_proof_says_so(
+    pod: Pod, postgres_server: PostgresServer, database: str
+) -> None:
+    backup = backed_up(pod, database, codec="none")
+    postgres_server.sql(database, "DROP VIEW paid")
+    lose_orders(postgres_server, database, backup)
+
+    ended = verify(pod, database, backup)
+
+    assert ended.failure == (65, "verification-failed", "check")
+    found = ended.told.verification
+    assert found is not None
+    assert not found.passed
+    assert found.difference_count >= 1
+    assert any("orders" in difference for difference in found.differences)
+    assert "orders" in ended.message
+    assert ended.told.read_from == "primary"
+    assert temporary_databases(postgres_server, database) == []
+    (proof,) = proofs(backup)
+    assert (proof["passed"], proof["difference_count"]) == (False, found.difference_count)
+
+
+def test_a_server_that_lacks_an_extension_is_refused_with_its_name(
+    pod: Pod, postgres_server: PostgresServer, database: str
+) -> None:
+    backup = backed_up(pod, database)
+    rewrite_manifest(backup, lambda manifest: manifest["fingerprint"].update(extensions={"postgis": "3"}))
+
+    ended = verify(pod, database, backup)
+
+    assert ended.failure == (64, "prerequisite-missing", "fetch")
+    assert "postgis" in ended.message
+    assert temporary_databases(postgres_server, database) == []
+
+
+def test_what_a_load_stumbles_over_is_named_and_the_database_is_removed(
+    pod: Pod, postgres_server: PostgresServer, database: str
+) -> None:
+    postgres_server.sql(database, "CREATE ROLE gone_soon", "ALTER TABLE orders OWNER TO gone_soon")
+    backup = backed_up(pod, database)
+    rewrite_manifest(backup, lambda manifest: manifest["fingerprint"].update(roles=[]))
+    postgres_server.sql(database, "REASSIGN OWNED BY gone_soon TO postgres", "DROP ROLE gone_soon")
+
+    ended = verify(pod, database, backup, keep_database=True)
+
+    assert ended.failure == (70, "load-failed", "load")
+    assert "gone_soon" in ended.message
+    assert temporary_databases(postgres_server, database) == []
+
+
+def test_a_database_that_is_kept_can_be_queried_and_stays(
+    pod: Pod, postgres_server: PostgresServer, database: str
+) -> None:
+    backup = backed_up(pod, database)
+
+    ended = verify(pod, database, backup, keep_database=True)
+
+    assert ended.status == 0, ended.output
+    assert ended.told.verification is not None
+    (kept,) = temporary_databases(postgres_server, database)
+    assert ended.told.verification.database == kept
+    assert content(postgres_server, kept) == content(postgres_server, database)
+    postgres_server.drop(kept)
+
+
+def test_only_its_owner_enters_a_temporary_database(pod: Pod, postgres_server: PostgresServer, database: str) -> None:
+    ended = verify(pod, database, backed_up(pod, database), keep_database=True)
+
+    assert ended.told.verification is not None
+    kept = ended.told.verification.database
+    assert kept is not None
+    public = postgres_server.rows(kept, "SELECT has_database_privilege('pg_monitor', current_database(), 'CONNECT')")
+    assert public == [(False,)]
+    postgres_server.drop(kept)
+
+
+def test_a_read_only_location_gets_no_proof(pod: Pod, database: str) -> None:
+    backup = backed_up(pod, database)
+    plan = pod.restore_plan(database, backup, verify=True)
+    sources = [msgspec.structs.replace(plan.sources[0], read_only=True)]
+
+    ended = pod.run(msgspec.structs.replace(plan, sources=sources))
+
+    assert ended.status == 0, ended.output
+    assert ended.told.verification is not None
+    assert ended.told.verification.proof_key is None
+    assert proofs(backup) == []
+
+
+def test_a_proof_that_cannot_be_stored_is_a_warning(pod: Pod, database: str) -> None:
+    backup = backed_up(pod, database)
+    (folder_of(backup) / "proofs").write_text("in the way")
+
+    ended = verify(pod, database, backup)
+
+    assert ended.status == 0, ended.output
+    assert ["proof" in warning for warning in ended.told.warnings] == [True]
+
+
+def test_another_encoding_and_locale_than_the_servers_are_those_of_the_backup(
+    pod: Pod, postgres_server: PostgresServer
+) -> None:
+    """A database in LATIN1 is verified in LATIN1, though the Datasource's is in UTF8."""
+    source = f"latin_{os.getpid()}"
+    postgres_server.sql(
+        "postgres",
+        f"CREATE DATABASE {source} TEMPLATE template0 ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C'",
+    )
+    postgres_server.sql(source, "CREATE TABLE names AS SELECT 'Ação' AS name")
+    backup = backed_up(pod, source)
+    rewrite_manifest(backup, lambda manifest: manifest["fingerprint"].update(encoding="LATIN1"))
+
+    ended = verify(pod, postgres_server.database(), backup, keep_database=True)
+
+    assert ended.status == 0, ended.output
+    assert ended.told.verification is not None
+    kept = ended.told.verification.database
+    assert kept is not None
+    assert postgres_server.rows(kept, "SHOW server_encoding") == [("LATIN1",)]
+    assert postgres_server.rows(kept, "SELECT name FROM names") == [("Ação",)]
+    for name in (kept, source):
+        postgres_server.drop(name)
+
+
+@pytest.mark.parametrize("name", ["ação 数据 " + "é" * 20, 'it\'s \\ "quoted" %s {x} :y'])
+def test_whatever_a_database_is_called_its_temporary_one_is_made_and_removed(
+    pod: Pod, postgres_server: PostgresServer, name: str
+) -> None:
+    shop(postgres_server, name)
+    backup = backed_up(pod, name)
+
+    ended = verify(pod, name, backup)
+
+    assert ended.status == 0, ended.output
+    left = postgres_server.rows("postgres", "SELECT datname FROM pg_database WHERE datname ~ '^dg_verify_(aç|it)'")
+    assert left == []
+    postgres_server.drop(name)
+
+
+def test_two_verifications_of_one_database_at_once_do_not_meet(
+    pod: Pod, postgres_server: PostgresServer, database: str
+) -> None:
+    backup = backed_up(pod, database)
+
+    def plan(execution: str) -> RestorePlan:
+        return pod.restore_plan(database, backup, verify=True, execution_id=execution * 8)
+
+    both = [pod.start(plan(execution)) for execution in ("1", "2")]
+
+    assert [running.ended().status for running in both] == [0, 0], [running.output for running in both]
+    assert temporary_databases(postgres_server, database) == []
