@@ -87,7 +87,9 @@ async def test_a_cleanup_is_told_what_is_held_and_a_release_meanwhile_is_not_mis
 
     (cleanup,) = await cleanups(context, namespace)
 
-    assert plans.decode(planned(cleanup), CleanupPlan).held == {safety.metadata.uid: "safetyBackup back"}
+    held = plans.decode(planned(cleanup), CleanupPlan).held
+    assert held[safety.metadata.uid] == "safetyBackup back"
+    assert sorted(held.values()) == ["restore back", "safetyBackup back"]
     await context.kube.delete(objects_path(restore.KIND, namespace, "back"))
     await seen(context, request, gone=True)
     context.side_jobs.clear()
@@ -95,6 +97,40 @@ async def test_a_cleanup_is_told_what_is_held_and_a_release_meanwhile_is_not_mis
     await ended(context, job, JUDGED, stored.kept(safety, "safetyBackup back"), held=safety.metadata.uid)
     (again,) = await cleanups(context, namespace)
     assert plans.decode(planned(again), CleanupPlan).held == {}
+
+
+async def test_what_a_restore_reads_is_not_pushed_out_by_the_backup_of_its_target(
+    context: Context, namespace: str
+) -> None:
+    await stored.location(context, namespace)
+    job = await stored.job(context, namespace, retention=RULES)
+    oldest = await stored.entry(context, job, 3, name="nightly-1")
+    request = await stored.create(context.kube, restore.KIND, namespace, "back", SPEC, {"phase": "Queued"})
+    await stored.entry(context, job, 1, name=f"safety-{request['metadata']['uid']}")
+    await seen(context, request)
+
+    assert await cleanups(context, namespace) == []
+    assert (await stored.read(context.kube, oldest)).status.kept_by == ["restore back"]
+
+
+async def test_once_a_restore_has_ended_the_rules_alone_decide_on_what_it_read(
+    context: Context, namespace: str
+) -> None:
+    await stored.location(context, namespace)
+    job = await stored.job(context, namespace, retention=RULES)
+    await stored.entry(context, job, 3, name="nightly-1")
+    await stored.entry(context, job, 1, name="nightly-2")
+    plain = {**SPEC, "safetyBackup": False}
+    request = await stored.create(context.kube, restore.KIND, namespace, "back", plain, {"phase": "Running"})
+    await seen(context, request)
+    assert await cleanups(context, namespace) == []
+
+    path = objects_path(restore.KIND, namespace, "back") + "/status"
+    await seen(context, await context.kube.patch(path, {"status": DONE}))
+    await seen(context, request)  # an older version, told late
+
+    (cleanup,) = await cleanups(context, namespace)
+    assert plans.decode(planned(cleanup), CleanupPlan).held == {}
 
 
 async def test_an_operator_that_has_just_started_knows_what_is_held(new_context: NewContext, namespace: str) -> None:

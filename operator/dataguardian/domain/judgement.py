@@ -21,8 +21,6 @@ from .report import Report
 from .retention import NOTHING_HELD, Backup, judge
 from .told import BackupKept, RemovalDeferred, Told
 
-HELD = "safetyBackup"  # and the RestoreRequest's name, among the rules that keep a backup
-
 
 @dataclass(frozen=True)
 class Judged:
@@ -34,8 +32,8 @@ class Judged:
 
 
 def held_backups(entries: Iterable[Entry], holds: Mapping[str, str]) -> dict[str, str]:
-    """Id of each backup that a restore holds → what is told of that. ``holds``: name of the run → RestoreRequest."""
-    return {entry.execution_id: f"{HELD} {holds[entry.name]}" for entry in entries if entry.name in holds}
+    """Id of each backup that a restore holds → why. ``holds``: the same by the name of its run."""
+    return {entry.execution_id: holds[entry.name] for entry in entries if entry.name in holds}
 
 
 def is_due(job: BackupJob, entries: Sequence[Entry], *, now: datetime, held: Mapping[str, str] = NOTHING_HELD) -> bool:
@@ -100,7 +98,7 @@ def stored_backups(job: BackupJob, entries: Iterable[Entry]) -> list[Backup]:
 def digest(entries: Iterable[Entry], held: Collection[str] = ()) -> str:
     """A text that is another one when other backups are stored, or other ones of these are held."""
     ids = sorted(entry.execution_id for entry in entries if entry.stored)
-    lines = [f"{each} {HELD}" if each in held else each for each in ids]
+    lines = [f"{each} held" if each in held else each for each in ids]
     return sha256("\n".join(lines).encode()).hexdigest()[:16]
 
 

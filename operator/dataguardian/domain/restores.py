@@ -27,6 +27,7 @@ from .plan import (
     RestoreSource,
 )
 from .planning import Run, Server, endpoint_of
+from .status import is_terminal
 from .targets import SecretFile, is_read_only, targets_of
 
 JOBS = 2  # connections that build indexes, when nothing says how many processors there are
@@ -215,6 +216,23 @@ def safety_backup(request: RestoreRequest) -> str | None:
     """Name of the BackupExecution of the target that the restore asks for first; None when it asks for none."""
     wanted = request.spec.safety_backup and not request.spec.dry_run
     return safety_run_name(request.metadata.uid) if wanted else None
+
+
+def held_by(request: RestoreRequest) -> dict[str, str] | None:
+    """Name of each BackupExecution that retention keeps for the request → why; None when it lets go for good.
+
+    What it reads stays until it has ended: else the backup of its target could push that out. With a safety backup both
+    stay until somebody has confirmed the restore, so that one that failed can be tried again.
+    """
+    spec, status, name = request.spec, request.status, request.metadata.name
+    safety = None if spec.confirmed else safety_backup(request)
+    if safety is None and is_terminal(status):
+        return None
+    read = status.backup_execution or (spec.backup_execution_ref.name if spec.backup_execution_ref else None)
+    return {
+        **({read: f"restore {name}"} if read else {}),
+        **({safety: f"safetyBackup {name}"} if safety else {}),
+    }
 
 
 def safety_job(own: str | None, target: str, jobs: Sequence[BackupJob]) -> BackupJob | None:

@@ -167,7 +167,7 @@ async def _ended(context: Context, end: Ended) -> None:
         end.report,
         told,
         generation=int(end.notes[GENERATION]),
-        backups=judgement.observed(_entries(context, job), told, began=end.began, held=end.notes[HELD].split()),
+        backups=judgement.observed(_entries(context, job), told, began=end.began, held=end.notes.get(HELD, "").split()),
         look=now() + LOOK if _looks(job) else None,
     )
 

@@ -4,40 +4,36 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..domain.restores import safety_backup
+from ..domain.restores import held_by
 from ..resources.restore import RestoreRequest
 
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """A RestoreRequest that keeps the backup of its target."""
+    """The backups that a RestoreRequest keeps."""
 
     namespace: str
-    backup: str  # name of the BackupExecution
-    request: str
+    backups: dict[str, str]  # name of the BackupExecution → why, as keptBy tells it
 
 
 class Holds:
-    """Safety backups whose restore nobody has confirmed; ended requests hold theirs too."""
+    """What restores read that have not ended, and what those keep that nobody has confirmed."""
 
     def __init__(self) -> None:
-        self._by_request: dict[str, Hold | None] = {}  # by UID; None: confirmed, and an older version may come late
+        self._by_request: dict[str, Hold | None] = {}  # by UID; None: let go, and an older version may come late
 
     def put(self, request: RestoreRequest) -> None:
         """Know a request as it is now."""
-        backup, meta = safety_backup(request), request.metadata
-        if backup is None:
-            return
-        if request.spec.confirmed or (meta.uid in self._by_request and self._by_request[meta.uid] is None):
-            self._by_request[meta.uid] = None
-        else:
-            self._by_request[meta.uid] = Hold(meta.namespace, backup, meta.name)
+        uid = request.metadata.uid
+        if uid not in self._by_request or self._by_request[uid] is not None:
+            backups = held_by(request)
+            self._by_request[uid] = None if backups is None else Hold(request.metadata.namespace, backups)
 
     def drop(self, request: RestoreRequest) -> None:
         """Forget a request that is gone."""
         self._by_request.pop(request.metadata.uid, None)
 
     def of_namespace(self, namespace: str) -> dict[str, str]:
-        """Name of each BackupExecution that is held → the RestoreRequest that holds it."""
-        held = (hold for hold in self._by_request.values() if hold is not None)
-        return {hold.backup: hold.request for hold in held if hold.namespace == namespace}
+        """Name of each BackupExecution that is held → why."""
+        held = (hold.backups for hold in self._by_request.values() if hold and hold.namespace == namespace)
+        return {backup: why for backups in held for backup, why in backups.items()}

@@ -164,7 +164,7 @@ def test_a_job_is_judged_again_when_a_backup_is_held_or_let_go() -> None:
 
 def test_a_held_backup_needs_no_cleanup_and_is_told_with_who_holds_it() -> None:
     entries, policy = backups(1, 2), retention_policy(job(maxBackups=1))
-    held = held_backups(entries, {"nightly-2": "back", "other": "another"})
+    held = held_backups(entries, {"nightly-2": "safetyBackup back", "other": "restore another"})
     assert policy is not None
 
     found = judged(job(maxBackups=1), policy, entries, now=NOW, held=held)

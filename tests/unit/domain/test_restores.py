@@ -19,6 +19,7 @@ from dataguardian.domain.restores import (
     build_jobs,
     decided,
     expected_seconds,
+    held_by,
     newest,
     refuse_other_engine,
     restore_run,
@@ -31,9 +32,19 @@ from dataguardian.errors import EngineMismatch, NoCopyAvailable, NoRecentBackup,
 from dataguardian.resources.backup import BackupExecution, BackupJob, Copy, RunTemplate
 from dataguardian.resources.drill import RestoreDrill
 from dataguardian.resources.execution import RUN_NAME_MAX
+from dataguardian.resources.restore import RestoreRequest
 from dataguardian.resources.storage_location import StorageLocation
 from tests.unit.entries import NOW, entry, key_of
-from tests.unit.objects import backup_job, bucket, datasource, execution, metadata, restore_request, volume
+from tests.unit.objects import (
+    backup_job,
+    bucket,
+    datasource,
+    drill_request,
+    execution,
+    metadata,
+    restore_request,
+    volume,
+)
 
 PHASES: list[Any] = list(ORDER)
 NAMES = ["a", "b", "c", "d", "e", "f"]
@@ -303,3 +314,27 @@ def test_a_safety_backup_has_one_name_and_a_dry_run_has_none() -> None:
     assert len(name) <= RUN_NAME_MAX
     assert safety_backup(restore_request(safetyBackup=True, dryRun=True)) is None
     assert safety_backup(restore_request()) is None
+
+
+def test_what_a_restore_reads_is_kept_until_it_has_ended() -> None:
+    ended = {"phase": "Failed"}
+
+    assert held_by(restore_request()) == {"nightly-1": "restore bring-back"}
+    assert held_by(_with(restore_request(), phase="Running")) == {"nightly-1": "restore bring-back"}
+    assert held_by(_with(restore_request(), **ended)) is None
+    chosen = _with(drill_request("weekly-1", None), phase="Running", backup_execution="nightly-7")
+    assert held_by(chosen) == {"nightly-7": "restore weekly-1"}
+    assert held_by(drill_request("weekly-1", None)) == {}  # not chosen yet
+
+
+def test_with_a_safety_backup_both_are_kept_until_the_restore_is_confirmed() -> None:
+    wanted = restore_request(safetyBackup=True)
+    both = {"nightly-1": "restore bring-back", f"safety-{wanted.metadata.uid}": "safetyBackup bring-back"}
+
+    assert held_by(wanted) == both
+    assert held_by(_with(wanted, phase="Failed")) == both
+    assert held_by(_with(restore_request(safetyBackup=True, confirmed=True), phase="Completed")) is None
+
+
+def _with(request: RestoreRequest, **status: Any) -> RestoreRequest:
+    return request.model_copy(update={"status": request.status.model_copy(update=status)})
