@@ -35,6 +35,18 @@ def test_the_fourth_backup_removes_the_oldest_from_every_location(pod: Pod, prim
     }
 
 
+def test_a_backup_whose_verification_failed_takes_no_place_of_a_good_one(pod: Pod, primary: Shelf) -> None:
+    store([primary], 1, 2, 3)
+    refuted = [manifest(1).execution_id]
+
+    ended = pod.run(msgspec.structs.replace(cleanup_plan(primary, max_backups=1), refuted=refuted))
+
+    assert ages(primary) == [1, 2]
+    kept = {line["execution_name"]: line["kept_by"] for line in ended.lines if line["action"] == "backup_kept"}
+    assert kept["nightly-1-days-old"] == ["maxBackups 1/1", "no newer good backup"]
+    assert kept["nightly-2-days-old"] == ["maxBackups 1/1", "newest good backup"]
+
+
 def test_a_held_backup_stays_whatever_the_rules_say(pod: Pod, primary: Shelf) -> None:
     store([primary], 1, 2, 3)
     held = {manifest(3).execution_id: "safetyBackup back"}

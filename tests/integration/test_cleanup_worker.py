@@ -7,6 +7,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from dataguardian.domain import plan as plans
+from dataguardian.domain.evidence import Evidence
+from dataguardian.domain.naming import REFUTED
 from dataguardian.domain.plan import CleanupPlan
 from dataguardian.domain.report import Report
 from dataguardian.kube.client import Kubernetes, objects_path
@@ -40,6 +42,26 @@ async def test_a_job_with_a_backup_that_no_rule_keeps_is_cleaned_up_in_all_its_l
     assert plan.policy.max_backups == 1
     assert [target.location for target in plan.targets] == ["earlier", "primary"]
     assert plan.read_only == ["earlier"]
+
+
+async def test_a_cleanup_is_told_which_verifications_failed_once_all_are_known(
+    context: Context, namespace: str
+) -> None:
+    await stored.location(context, namespace)
+    job = await stored.job(context, namespace, retention=RULES)
+    bad = await stored.entry(context, job, 1, lastVerification="Failed")
+    for number in (2, 3):
+        await stored.entry(context, job, number)
+    moment = datetime.now(UTC)
+    fresh = Evidence(namespace=namespace, job="nightly", backup="nightly-2", began=moment, ended=moment)
+    context.unproven["request"] = fresh
+
+    assert await cleanups(context, namespace) == []
+
+    context.unproven.clear()
+    (cleanup,) = await cleanups(context, namespace)
+    assert plans.decode(planned(cleanup), CleanupPlan).refuted == [bad.metadata.uid]
+    assert cleanup["metadata"]["annotations"][REFUTED] == bad.metadata.uid
 
 
 async def test_no_cleanup_is_started_for_a_job_that_has_no_rules_or_no_backups(

@@ -78,6 +78,11 @@ def judged(
     return Judged(report, told, needs_cleanup=spec.auto_delete and (expired > 0 or looks))
 
 
+def refuted(entries: Iterable[Entry]) -> list[str]:
+    """Ids of the stored backups whose latest verification failed. They count as damaged: none pushes a good one out."""
+    return sorted(entry.execution_id for entry in entries if entry.stored and entry.verification == "Failed")
+
+
 def stored_backups(job: BackupJob, entries: Iterable[Entry]) -> list[Backup]:
     """What is stored that the job itself has made; backups of an earlier job of its name are none of its own."""
     folder = job_folder(job.metadata.namespace, job.metadata.name, job.metadata.uid) + "/"
@@ -90,23 +95,35 @@ def stored_backups(job: BackupJob, entries: Iterable[Entry]) -> list[Backup]:
                 execution_name=entry.name,
                 job_uid=job.metadata.uid,
                 time=entry.dumped,
-                copies={copy.location: True for copy in own},
+                copies={copy.location: entry.verification != "Failed" for copy in own},
             )
     return list(found.values())
 
 
-def digest(entries: Iterable[Entry], held: Collection[str] = ()) -> str:
-    """A text that is another one when other backups are stored, or other ones of these are held."""
+def digest(entries: Collection[Entry], held: Collection[str] = ()) -> str:
+    """A text that is another one when other backups are stored, or other ones of these are held or refuted."""
+    return _digest(entries, held, refuted(entries))
+
+
+def _digest(entries: Iterable[Entry], held: Collection[str], refuted: Collection[str]) -> str:
     ids = sorted(entry.execution_id for entry in entries if entry.stored)
-    lines = [f"{each} held" if each in held else each for each in ids]
+    lines = [each + " held" * (each in held) + " refuted" * (each in refuted) for each in ids]
     return sha256("\n".join(lines).encode()).hexdigest()[:16]
 
 
-def observed(entries: Iterable[Entry], told: Iterable[Told], *, began: datetime, held: Collection[str] = ()) -> str:
-    """The digest of the backups that a cleanup has judged which began then, with those held that were held then: not
-    of those that came meanwhile."""
+def observed(
+    entries: Iterable[Entry],
+    told: Iterable[Told],
+    *,
+    began: datetime,
+    held: Collection[str] = (),
+    refuted: Collection[str] = (),
+) -> str:
+    """The digest of the backups that a cleanup has judged which began then, with those held and refuted that were so
+    then: not of those that came meanwhile."""
     ids = {line.execution_id for line in told if isinstance(line, BackupKept | RemovalDeferred)}
-    return digest((entry for entry in entries if entry.seen <= began or entry.execution_id in ids), held)
+    judged = (entry for entry in entries if entry.seen <= began or entry.execution_id in ids)
+    return _digest(judged, held, refuted)
 
 
 def _leaves(job: BackupJob, entries: Sequence[Entry]) -> bool:

@@ -15,6 +15,7 @@ OWNER_NAME = "dataguardian.io/owner-name"
 DATASOURCE = "dataguardian.io/datasource"
 GENERATION = "dataguardian.io/generation"  # of the owner, when its Kubernetes Job was made
 HELD = "dataguardian.io/held"  # ids of backups that restores held, when a cleanup was made
+REFUTED = "dataguardian.io/refuted"  # ids of backups whose verification had failed by then
 BEGAN = "dataguardian.io/began"  # when a Kubernetes Job was made, by the operator's clock
 RESTORE_REQUEST = "dataguardian.io/restore-request"  # label of a safety backup: the RestoreRequest that asked for it
 INDEX_REQUESTED = "dataguardian.io/index-requested"  # of a StorageLocation: any new value asks for a listing

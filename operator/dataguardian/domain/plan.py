@@ -165,6 +165,7 @@ class CleanupPlan(msgspec.Struct, frozen=True, kw_only=True, tag="cleanup", tag_
     targets: list[Target]
     read_only: list[str] = []  # locations that are only looked at
     held: dict[str, str] = {}  # id of an execution → why its backup stays whatever the policy says
+    refuted: list[str] = []  # ids of executions: the latest verification of their backup found it not to be whole
     # Folders without a manifest of runs from before this moment, RFC 3339, are removed too; None: they stay.
     unfinished_before: str | None = None
     in_use: list[str] = []  # but for these, by their names

@@ -114,8 +114,10 @@ def cleanup_run(
     unfinished_before: datetime | None = None,
     in_use: Sequence[str] = (),
     held: Mapping[str, str] | None = None,
+    refuted: Sequence[str] = (),
 ) -> Run:
-    """The judgement of all backups of a job, in all its locations. ``held``: see ``retention.judge``.
+    """The judgement of all backups of a job, in all its locations. ``held``: see ``retention.judge``. ``refuted``: ids
+    of those that count as damaged.
 
     What is left of runs from before ``unfinished_before`` goes too, but for the folders ``in_use``.
     """
@@ -129,6 +131,7 @@ def cleanup_run(
         unfinished_before=unfinished_before.isoformat() if unfinished_before else None,
         in_use=list(in_use),
         held=dict(held or {}),
+        refuted=list(refuted),
     )
     return Run(plan, secrets, volumes)
 

@@ -62,7 +62,7 @@ class _Retention:
         """Judge and delete."""
         if not self._shelves:
             raise next(iter(self._unread.values()))
-        judgement = judge(backups(self._shelves), self._policy, datetime.now(UTC), self._plan.held)
+        judgement = judge(backups(self._shelves, self._plan.refuted), self._policy, datetime.now(UTC), self._plan.held)
         for verdict in reversed(judgement.verdicts):  # of two that are locked, the older one is free first
             if verdict.kept_by:
                 self._keep(verdict)

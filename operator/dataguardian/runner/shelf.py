@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 
@@ -64,8 +64,11 @@ def look(location: str, storage: Storage, job: str, run: Run) -> Shelf:
     return shelf
 
 
-def backups(shelves: Iterable[Shelf]) -> list[Backup]:
-    """The backups of these locations. Two that claim to be one execution stay two, which nobody judges."""
+def backups(shelves: Iterable[Shelf], refuted: Collection[str] = ()) -> list[Backup]:
+    """The backups of these locations; those with a ``refuted`` id count as damaged.
+
+    Two that claim to be one execution stay two, which nobody judges.
+    """
     found: dict[tuple[str, str], list[tuple[str, Copy]]] = {}
     for shelf in shelves:
         for copy in shelf.copies:
@@ -77,7 +80,10 @@ def backups(shelves: Iterable[Shelf]) -> list[Backup]:
             job_uid=job_uid,
             time=max(copy.time for _, copy in copies),
             # In the order that lets a whole copy stand, should one location have two.
-            copies={location: copy.whole for location, copy in sorted(copies, key=lambda each: each[1].whole)},
+            copies={
+                location: copy.whole and execution_id not in refuted
+                for location, copy in sorted(copies, key=lambda each: each[1].whole)
+            },
         )
         for (job_uid, execution_id), copies in found.items()
     ]

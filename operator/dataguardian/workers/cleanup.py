@@ -12,7 +12,7 @@ from functools import partial
 
 from ..domain import judgement
 from ..domain.catalogue import Entry
-from ..domain.naming import GENERATION, HELD
+from ..domain.naming import GENERATION, HELD, REFUTED
 from ..domain.plan import RetentionPolicy
 from ..domain.planning import cleanup_run
 from ..domain.policies import caught_up, retention_policy, unfinished_before
@@ -57,7 +57,10 @@ async def clean_all(context: Context) -> bool:
     if not context.catalog.entries.loaded:
         return False
     jobs, running, any_due = context.catalog.all(BACKUP_JOB), _running(context), False
+    unproven = {(found.namespace, found.job) for found in context.unproven.values()}
     for job, policy in _due(context, jobs):
+        if (job.metadata.namespace, job.metadata.name) in unproven:
+            continue  # a verification has just ended: its backup may be no good one
         any_due = True
         is_running = (job.metadata.namespace, job.metadata.name) in running
         await attempt("cleanup", partial(_act, context, job, policy, is_running=is_running))
@@ -125,6 +128,7 @@ async def _start(context: Context, job: BackupJob, policy: RetentionPolicy, held
         return
     before = unfinished_before(job, now=now())
     in_use = [] if before is None else await folders_in_use(context.catalog, job)
+    refuted = judgement.refuted(_entries(context, job))
     current = await context.catalog.read(BACKUP_JOB, meta.namespace, meta.name)
     if current is None or (current.metadata.uid, current.metadata.generation) != (meta.uid, meta.generation):
         return
@@ -132,8 +136,8 @@ async def _start(context: Context, job: BackupJob, policy: RetentionPolicy, held
         name=_name(job),
         kind=BACKUP_JOB,
         owner=job,
-        run=cleanup_run(job, policy, locations, unfinished_before=before, in_use=in_use, held=held),
-        notes={GENERATION: str(meta.generation), HELD: " ".join(held)},
+        run=cleanup_run(job, policy, locations, unfinished_before=before, in_use=in_use, held=held, refuted=refuted),
+        notes={GENERATION: str(meta.generation), HELD: " ".join(held), REFUTED: " ".join(refuted)},
         template=job.spec.run_template,
     )
     await side_jobs.start_all(context, CLEANUP, [wanted])
@@ -167,7 +171,13 @@ async def _ended(context: Context, end: Ended) -> None:
         end.report,
         told,
         generation=int(end.notes[GENERATION]),
-        backups=judgement.observed(_entries(context, job), told, began=end.began, held=end.notes.get(HELD, "").split()),
+        backups=judgement.observed(
+            _entries(context, job),
+            told,
+            began=end.began,
+            held=end.notes.get(HELD, "").split(),
+            refuted=end.notes.get(REFUTED, "").split(),
+        ),
         look=now() + LOOK if _looks(job) else None,
     )
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dataguardian.domain.catalogue import Entry
-from dataguardian.domain.judgement import Judged, digest, held_backups, is_due, judged, observed
+from dataguardian.domain.judgement import Judged, digest, held_backups, is_due, judged, observed, refuted
 from dataguardian.domain.policies import retention_policy
 from dataguardian.domain.told import BackupKept, RemovalDeferred, Told
 from dataguardian.resources.backup import BackupJob, RetentionStatus
@@ -171,6 +171,30 @@ def test_a_held_backup_needs_no_cleanup_and_is_told_with_who_holds_it() -> None:
 
     assert kept(found)["nightly-2"] == ["safetyBackup back"]
     assert not found.needs_cleanup
+
+
+def test_a_backup_whose_verification_failed_pushes_no_good_one_out() -> None:
+    bad, good, older = entry(1, age=HOUR, verification="Failed"), entry(2, age=2 * HOUR), entry(3, age=3 * HOUR)
+
+    found = judge(job(maxBackups=1), [bad, good, older])
+
+    assert kept(found) == {
+        "nightly-1": ["maxBackups 1/1", "no newer good backup"],
+        "nightly-2": ["maxBackups 1/1", "newest good backup"],
+        "nightly-3": [],
+    }
+    assert refuted([bad, good, entry(4, copies={"primary": "Removed"}, verification="Failed")]) == [id_of(1)]
+
+
+def test_a_job_is_judged_again_when_a_verification_of_a_backup_fails_or_passes() -> None:
+    before, after = [entry(1), entry(2)], [entry(1, verification="Failed"), entry(2)]
+
+    assert is_due(job(seen(before), maxBackups=1), after, now=NOW)
+    assert not is_due(job(seen(after), maxBackups=1), after, now=NOW)
+    assert is_due(job(seen(after), maxBackups=1), before, now=NOW)
+    # One that fails while a cleanup goes on is judged after it.
+    assert observed(after, [], began=NOW) == digest(before)
+    assert observed(after, [], began=NOW, refuted=[id_of(1)]) == digest(after)
 
 
 @pytest.mark.parametrize("state", ["Failed", "Missing", "Removed"])
