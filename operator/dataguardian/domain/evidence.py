@@ -52,9 +52,10 @@ def evidence_of(request: RestoreRequest) -> Evidence | None:
 
 
 def _verdict(request: RestoreRequest) -> Verdict | None:
-    verifies, error = request.spec.verification_mode, request.status.error
+    verifies, error, found = request.spec.verification_mode, request.status.error, request.status.verification
     if request.status.phase == "Completed":
-        return "Passed" if verifies else None
+        # Nothing is proven by a run that does not tell what it has compared, whatever its runner was.
+        return "Passed" if verifies and found is not None and found.result == "Passed" else None
     # A restore may fail to load for what was in its target; the stored bytes are the same whoever reads them.
     faults = FAULTS if verifies else {BackupCorrupt.code}
     return "Failed" if request.status.phase == "Failed" and error and error.code in faults else None

@@ -15,6 +15,7 @@ from dataguardian.resources.restore import RestoreRequestStatus
 from tests.unit.entries import NOW, entry
 from tests.unit.objects import restore_request
 
+PASSED = {"result": "Passed", "tables": 1, "rows": 1, "sequences": 0, "sampledRows": 1, "differenceCount": 0}
 VERIFY: dict[str, Any] = {"verificationMode": True, "confirmationPhrase": "VERIFICAR RESTORE"}
 
 
@@ -28,6 +29,8 @@ def ended(phase: str, code: str | None = None, *, status: dict[str, Any] | None 
         "error": error,
         **(status or {}),
     }
+    if phase == "Completed" and "verificationMode" in spec:
+        whole = {"verification": PASSED, **whole}
     read = RestoreRequestStatus.model_validate(whole)
     return evidence_of(restore_request(**spec).model_copy(update={"status": read}))
 
@@ -85,6 +88,11 @@ def test_what_was_completed_is_measured_and_what_failed_is_not() -> None:
     assert (verify.verdict, verify.restore_seconds) == ("Passed", 90)
     assert failed is not None
     assert failed.restore_seconds is None
+
+
+@pytest.mark.parametrize("verification", [None, {**PASSED, "result": "Failed"}])
+def test_a_verification_that_tells_of_no_comparison_that_was_passed_proves_nothing(verification: Any) -> None:
+    assert ended("Completed", status={"verification": verification}, **VERIFY) is None
 
 
 def test_a_dry_run_says_nothing() -> None:
