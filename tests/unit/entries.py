@@ -53,6 +53,7 @@ def entry(
     age: timedelta = timedelta(hours=1),
     verification: Verdict | None = None,
     verified: datetime | None = None,
+    datasource: str | None = "orders",
 ) -> Entry:
     states = {"primary": "Stored"} if copies is None else copies
     return Entry(
@@ -61,6 +62,7 @@ def entry(
         uid=id_of(number),
         execution_id=id_of(number),
         job="nightly",
+        datasource=datasource,
         phase=phase,
         ended=NOW - age,
         dumped=NOW - age,

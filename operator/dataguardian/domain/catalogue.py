@@ -34,6 +34,7 @@ class Entry:
     uid: str
     execution_id: str
     job: str
+    datasource: str | None  # that was backed up; None for an import whose manifest does not tell
     phase: str
     ended: datetime
     dumped: datetime  # the moment of its data: when its dump began
@@ -69,6 +70,7 @@ def entry_of(execution: BackupExecution, *, seen: datetime) -> Entry:
         uid=intern(meta.uid),
         execution_id=intern(execution.execution_id),
         job=intern(execution.spec.backup_job_ref.name),
+        datasource=intern(status.datasource) if status.datasource else None,
         phase=intern(status.phase or ""),
         ended=ended,
         dumped=status.dump_time or status.start_time or ended,

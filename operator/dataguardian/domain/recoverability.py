@@ -46,8 +46,10 @@ def assessed(
     job: BackupJob, entries: Collection[Entry], evidence: Iterable[Evidence] = (), *, now: datetime
 ) -> BackupJobStatus:
     """The job's status with its recoverability and the condition Recoverable, judged by its entries and its spec."""
-    found = _found(job, entries, evidence, now)
-    misses = misses_of(job, entries, found, now=now)
+    own = _own(job, entries)
+    strange = {entry.name for entry in entries} - {entry.name for entry in own}
+    found = _found(_known(job, strange), own, [each for each in evidence if each.backup not in strange], now)
+    misses = misses_of(job, own, found, now=now)
     worst = misses[0] if misses else None
     conditions = with_condition(
         job.status.conditions,
@@ -69,7 +71,7 @@ def next_change(job: BackupJob, entries: Iterable[Entry], *, now: datetime) -> d
         (found.verified_time, objectives.verified_within),
     )
     moments = [_end(since, limit) + datetime.resolution for since, limit in limits if since and limit is not None]
-    moments += [entry.dumped for entry in entries if entry.good]  # of one that is dated in the future
+    moments += [entry.dumped for entry in _own(job, entries) if entry.good]  # of one that is dated in the future
     return min((moment for moment in moments if moment > now), default=None)
 
 
@@ -87,9 +89,22 @@ def misses_of(job: BackupJob, entries: Collection[Entry], found: Recoverability,
     return [miss for rule in _RULES if (miss := rule(case))]
 
 
-def _found(job: BackupJob, entries: Collection[Entry], evidence: Iterable[Evidence], now: datetime) -> Recoverability:
+def _own(job: BackupJob, entries: Iterable[Entry]) -> list[Entry]:
+    """The backups of what the job backs up now: its datasource may have been another one, or an earlier job's."""
+    return [entry for entry in entries if entry.datasource in (None, job.spec.datasource_ref.name)]
+
+
+def _known(job: BackupJob, strange: Collection[str]) -> Recoverability:
+    """What the status says already, unless that was proven by backups of another datasource."""
+    known = job.status.recoverability or Recoverability()
+    return Recoverability() if {known.verified_backup, known.failed_backup} & set(strange) else known
+
+
+def _found(
+    known: Recoverability, entries: Collection[Entry], evidence: Iterable[Evidence], now: datetime
+) -> Recoverability:
     # A job that was made anew knows by the entries what an earlier one of its name has proven.
-    known = reduce(proven, (*_passed(entries), *evidence), job.status.recoverability or Recoverability())
+    known = reduce(proven, (*_passed(entries), *evidence), known)
     # One that is dated in the future has a wrong clock, and would hide for long that no newer one comes.
     newest = _newest(entry for entry in entries if entry.good and entry.dumped <= now)
     return known.model_copy(
@@ -125,7 +140,11 @@ def _no_backup(case: _Case) -> Miss | None:
     if case.found.backup is not None:
         return None
     bad = sum(entry.phase == "Completed" and entry.stored for entry in case.entries)
-    what = f"None of the {bad} stored backups is good." if bad else "No completed backup is stored."
+    what = (
+        f"None of the {bad} stored backups is good."
+        if bad
+        else f"No completed backup of Datasource {case.spec.datasource_ref.name!r} is stored."
+    )
     return Miss("NoBackup", f"{what} {_run(case.spec)}")
 
 

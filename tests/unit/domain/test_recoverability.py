@@ -49,6 +49,22 @@ def found(of: BackupJob, *entries: Entry, now: datetime = NOW) -> Recoverability
     return known
 
 
+def test_what_was_backed_up_of_another_datasource_says_nothing_of_this_one() -> None:
+    """spec.datasourceRef was changed, or a new job has taken an old one's name."""
+    stock = entry(1, datasource="stock", verification="Passed", verified=NOW - timedelta(minutes=30))
+    proven = {"verified_time": NOW - timedelta(minutes=30), "verified_backup": "nightly-1", "restore_seconds": 9}
+    proof = Evidence(
+        namespace="shop", job="nightly", backup="nightly-1", began=NOW, ended=NOW, verdict="Passed", restore_seconds=9
+    )
+
+    assert verdict(job(), stock) == ("False", "NoBackup")
+    known = after(job(known=proven), stock, entry(2), evidence=(proof,)).status.recoverability
+    assert known == Recoverability(recoverable_to=NOW - timedelta(hours=1), backup="nightly-2")
+    unknown = entry(3, datasource=None)  # an import whose manifest does not tell
+    assert verdict(job(), stock, unknown) == ("True", "AsIntended")
+    assert next_change(after(job(recoveryPoint="24h"), stock), [stock], now=NOW) is None
+
+
 def test_without_objectives_a_job_with_one_good_backup_is_recoverable_to_the_moment_of_its_data() -> None:
     known = found(job(), entry(1), entry(2, age=2 * DAY))
 
