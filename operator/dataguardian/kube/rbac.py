@@ -65,8 +65,10 @@ EDITOR_RULES: tuple[Mapping[str, Any], ...] = (
     },
     {"apiGroups": [GROUP], "resources": ["restorerequests"], "verbs": ["update", "patch"]},
 )
+# To delete a restore lets go of its safety backup, as to confirm it does.
 VERIFIER_RULES: tuple[Mapping[str, Any], ...] = (
-    {"apiGroups": [GROUP], "resources": ["restorerequests", "restoredrills"], "verbs": _WRITE},
+    {"apiGroups": [GROUP], "resources": ["restorerequests"], "verbs": ["create", "update", "patch"]},
+    {"apiGroups": [GROUP], "resources": ["restoredrills"], "verbs": _WRITE},
     {"apiGroups": [GROUP], "resources": ["backupexecutions"], "verbs": [RESTORE_VERIFY]},
 )
 ADMIN_RULES: tuple[Mapping[str, Any], ...] = (
