@@ -101,7 +101,9 @@ def test_a_right_to_one_backup_is_none_to_another(ask: Callable[..., str]) -> No
     assert "backupexecutions.dataguardian.io first" in ask("second-only", SPECS["verification"])
 
 
-def test_a_verification_cannot_become_a_restore_nor_confirm_or_delete_one(server: ApiServer, ask: Callable[..., str]) -> None:
+def test_a_verification_cannot_become_a_restore_nor_confirm_or_delete_one(
+    server: ApiServer, ask: Callable[..., str]
+) -> None:
     namespace = server.namespace()
     for role in ("viewer", "verifier"):
         bind = ["create", "rolebinding", role, f"--clusterrole=dataguardian-{role}", "--user=v", "-n", namespace]

@@ -10,11 +10,13 @@ from typing import Any
 import pytest
 
 from dataguardian.handlers import backup_jobs, runs
+from dataguardian.handlers.triggers import GONE, SEEN, Handler
 from dataguardian.kube.client import JSON, objects_path
-from dataguardian.resources import restore
+from dataguardian.resources import restore, storage_location
 from dataguardian.resources.backup import BACKUP_EXECUTION, BACKUP_JOB, BackupJob, Recoverability
 from dataguardian.resources.common import Condition, timestamp
 from dataguardian.resources.restore import RestoreRequest
+from dataguardian.resources.storage_location import StorageLocation
 from dataguardian.workers import recoverability
 from dataguardian.workers.context import Context
 from dataguardian.workers.loop import forever
@@ -58,6 +60,7 @@ class Operator:
 
     async def start(self) -> None:
         """Everything is seen, as at a start, and assessed."""
+        await self.context.catalog.load(storage_location.KIND)
         await self.context.catalog.entries.load()
         for request in (await self.kube.list(objects_path(restore.KIND, self.namespace)))[0]:
             await self.see_restore(RestoreRequest.read(request))
@@ -70,6 +73,11 @@ class Operator:
 
     async def see_restore(self, request: RestoreRequest) -> None:
         await runs.seen(self.context, self.scheduler, restore.KIND, request)
+
+    async def see_location(self, body: JSON, table: dict[str, Handler] = SEEN) -> None:
+        location = StorageLocation.read(body)
+        await table[storage_location.KIND.plural](self.context, self.scheduler, storage_location.KIND, location)
+        await self.assessor.step()
 
     async def job(self) -> BackupJob:
         return BackupJob.read(await self.kube.get(objects_path(BACKUP_JOB, self.namespace, "nightly")))
@@ -106,7 +114,9 @@ class Operator:
 
 @pytest.fixture
 async def first(new_context: NewContext, namespace: str) -> Operator:
-    return Operator(new_context(), namespace)
+    operator = Operator(new_context(), namespace)
+    await stored.location(operator.context, namespace)
+    return operator
 
 
 async def test_a_job_whose_backup_grows_too_old_turns_by_the_passing_of_time_alone(
@@ -151,6 +161,28 @@ async def test_a_verification_turns_a_job_that_was_never_verified(first: Operato
     assert (known.restore_seconds, known.restored_bytes) == (90, 2048)
     assert (proof.status.last_verification, proof.status.last_verified_time) == ("Passed", known.verified_time)
     assert await first.events() == [("Normal", "Recoverable")]
+
+
+async def test_a_job_whose_only_location_does_not_answer_or_is_gone_turns_and_comes_back(first: Operator) -> None:
+    job = await stored.job(first.context, first.namespace)
+    await stored.entry(first.context, job)
+    await first.start()
+    verdicts = [await first.verdict()]
+    path = objects_path(storage_location.KIND, first.namespace, "primary")
+
+    for phase, ready in (("Unreachable", "False"), ("Available", "True")):
+        condition = {"type": "Ready", "status": ready, "reason": "Checked", "message": "m"}
+        status = {"phase": phase, "conditions": [{**condition, "lastTransitionTime": timestamp(datetime.now(UTC))}]}
+        await first.see_location(await first.kube.patch(path + "/status", {"status": status}))
+        verdicts.append(await first.verdict())
+    await first.see_location(await first.kube.get(path), table=GONE)
+
+    assert [*verdicts, await first.verdict()] == [
+        ("True", "AsIntended"),
+        ("False", "LocationUnavailable"),
+        ("True", "AsIntended"),
+        ("False", "LocationUnavailable"),
+    ]
 
 
 async def test_a_backup_that_fails_its_verification_is_no_longer_what_can_be_brought_back(first: Operator) -> None:

@@ -14,7 +14,7 @@ from typing import Final
 
 from ..resources.backup import BackupJob, BackupJobSpec, BackupJobStatus, Recoverability
 from ..resources.common import Condition, seconds_of, timestamp
-from .catalogue import Entry
+from .catalogue import STORED, Entry
 from .conditions import RECOVERABLE, ConditionStatus, with_condition
 from .evidence import Evidence, proven
 from .naming import human_bytes, human_seconds
@@ -43,12 +43,21 @@ class _Case:
 
 
 def assessed(
-    job: BackupJob, entries: Collection[Entry], evidence: Iterable[Evidence] = (), *, now: datetime
+    job: BackupJob,
+    entries: Collection[Entry],
+    evidence: Iterable[Evidence] = (),
+    *,
+    now: datetime,
+    away: Collection[str] = (),
 ) -> BackupJobStatus:
-    """The job's status with its recoverability and the condition Recoverable, judged by its entries and its spec."""
+    """The job's status with its recoverability and the condition Recoverable, judged by its entries and its spec.
+
+    ``away``: names of the StorageLocations that nothing can be read from.
+    """
     own = _own(job, entries)
     strange = {entry.name for entry in entries} - {entry.name for entry in own}
-    found = _found(_known(job, strange), own, [each for each in evidence if each.backup not in strange], now)
+    known = reduce(proven, (each for each in evidence if each.backup not in strange), _known(job, strange))
+    found = _found(known, own, away, now)
     misses = misses_of(job, own, found, now=now)
     worst = misses[0] if misses else None
     conditions = with_condition(
@@ -100,19 +109,25 @@ def _known(job: BackupJob, strange: Collection[str]) -> Recoverability:
     return Recoverability() if {known.verified_backup, known.failed_backup} & set(strange) else known
 
 
-def _found(
-    known: Recoverability, entries: Collection[Entry], evidence: Iterable[Evidence], now: datetime
-) -> Recoverability:
+def _found(known: Recoverability, entries: Collection[Entry], away: Collection[str], now: datetime) -> Recoverability:
     # A job that was made anew knows by the entries what an earlier one of its name has proven.
-    known = reduce(proven, (*_passed(entries), *evidence), known)
-    # One that is dated in the future has a wrong clock, and would hide for long that no newer one comes.
-    newest = _newest(entry for entry in entries if entry.good and entry.dumped <= now)
+    known = reduce(proven, _passed(entries), known)
+    newest = _newest(entry for entry in _good(entries, now) if not _places(entry) <= set(away))
     return known.model_copy(
         update={
             "recoverable_to": newest.dumped if newest else None,
             "backup": newest.name if newest else None,
         }
     )
+
+
+def _good(entries: Iterable[Entry], now: datetime) -> list[Entry]:
+    # One that is dated in the future has a wrong clock, and would hide for long that no newer one comes.
+    return [entry for entry in entries if entry.good and entry.dumped <= now]
+
+
+def _places(entry: Entry) -> set[str]:
+    return {copy.location for copy in entry.copies if copy.state == STORED}
 
 
 def _passed(entries: Iterable[Entry]) -> Iterable[Evidence]:
@@ -139,6 +154,10 @@ def _end(since: datetime, limit: str) -> datetime:
 def _no_backup(case: _Case) -> Miss | None:
     if case.found.backup is not None:
         return None
+    if unread := _good(case.entries, case.now):
+        names = ", ".join(map(repr, sorted(set().union(*map(_places, unread)))))
+        what = f"All {len(unread)} good backups are in StorageLocations that do not answer or do not exist: {names}."
+        return Miss("LocationUnavailable", f"{what} Their condition Ready tells why; create those that are gone again.")
     bad = sum(entry.phase == "Completed" and entry.stored for entry in case.entries)
     what = (
         f"None of the {bad} stored backups is good."

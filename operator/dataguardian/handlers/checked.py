@@ -7,7 +7,7 @@ from typing import Any
 from ..resources.common import Kind
 from ..resources.datasource import Datasource
 from ..resources.storage_location import StorageLocation
-from ..workers import judging
+from ..workers import judging, recoverability
 from ..workers.context import Context
 from ..workers.scheduler import Scheduler
 
@@ -16,9 +16,12 @@ Checked = Datasource | StorageLocation
 
 async def seen(context: Context, scheduler: Scheduler, kind: Kind[Any], resource: Checked) -> None:
     """It exists, or has changed."""
-    judging.reference_seen(context, kind, resource)
+    if judging.reference_seen(context, kind, resource) and isinstance(resource, StorageLocation):
+        recoverability.locations_changed(context, resource.metadata.namespace)
 
 
 async def gone(context: Context, scheduler: Scheduler, kind: Kind[Any], resource: Checked) -> None:
     """It was deleted."""
     judging.reference_gone(context, kind, resource)
+    if isinstance(resource, StorageLocation):
+        recoverability.locations_changed(context, resource.metadata.namespace)

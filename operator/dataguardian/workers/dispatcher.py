@@ -23,7 +23,7 @@ from ..kube.client import Absent, ApiRefused, Conflict, jobs_path
 from ..kube.jobs import SELECTOR
 from ..kube.status import change_status
 from ..queue import Entry
-from ..resources import datasource
+from ..resources import datasource, storage_location
 from ..resources.backup import BackupExecution
 from ..resources.common import Resource
 from ..resources.restore import RestoreRequest
@@ -187,7 +187,9 @@ async def take_over(context: Context) -> None:
 
 
 async def _take_over(context: Context) -> None:
-    await context.catalog.load(datasource.KIND, *(run_kind.kind for run_kind in RUN_KINDS.values()))
+    await context.catalog.load(
+        datasource.KIND, storage_location.KIND, *(run_kind.kind for run_kind in RUN_KINDS.values())
+    )
     jobs, _ = await context.kube.list(jobs_path(), label_selector=SELECTOR)
     for job in jobs:
         meta = job["metadata"]

@@ -43,16 +43,18 @@ def run_seen(context: Context, kind: Kind[Any], run: Resource[Any, Any]) -> None
             ask(context, scheduled.kind, run.metadata.namespace, owner)
 
 
-def reference_seen(context: Context, kind: Kind[Any], referred: Referred) -> None:
-    """An object that others refer to exists, or has changed: those are judged again.
+def reference_seen(context: Context, kind: Kind[Any], referred: Referred) -> bool:
+    """An object that others refer to exists, or has changed: those are judged again. False when they are not.
 
     They are not when it is as it was: thousands may refer to it, and each check of it changes its status.
     """
     context.catalog.put(kind, referred)
     found = standing(referred)
-    if context.standings.get(referred.metadata.uid) != found:
-        context.standings[referred.metadata.uid] = found
-        _ask_dependents(context, kind, referred)
+    if context.standings.get(referred.metadata.uid) == found:
+        return False
+    context.standings[referred.metadata.uid] = found
+    _ask_dependents(context, kind, referred)
+    return True
 
 
 def reference_gone(context: Context, kind: Kind[Any], referred: Referred) -> None:

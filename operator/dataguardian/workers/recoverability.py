@@ -16,6 +16,7 @@ from ..domain.evidence import Evidence, evidence_of, is_about, verification
 from ..domain.recoverability import assessed, next_change, turn
 from ..kube import events
 from ..kube.status import change_status
+from ..resources import storage_location
 from ..resources.backup import BACKUP_JOB, BackupExecutionStatus, BackupJob, BackupJobStatus
 from ..resources.common import Condition
 from ..resources.restore import RestoreRequest
@@ -37,6 +38,13 @@ def note(context: Context, request: RestoreRequest) -> None:
     found = evidence_of(request)
     if found is not None:
         context.unproven[request.metadata.uid] = found
+
+
+def locations_changed(context: Context, namespace: str) -> None:
+    """A StorageLocation is read from, or is not, as it was not before: its jobs may be others now."""
+    for job in context.catalog.all(BACKUP_JOB):
+        if job.metadata.namespace == namespace:
+            context.unassessed[namespace, job.metadata.name] = None
 
 
 class Assessor:
@@ -101,12 +109,13 @@ class Assessor:
     async def _tell_job(self, job: BackupJob, evidence: Mapping[str, Evidence]) -> None:
         context, moment, key = self._context, now(), (job.metadata.namespace, job.metadata.name)
         entries = context.catalog.entries.of_job(*key)
+        away = _away(context, key)
         turned: Condition | None = None
 
         def change(current: BackupJob) -> BackupJobStatus:
             nonlocal turned
             known = [found for found in evidence.values() if _is_of(context, found, current)]
-            status = assessed(current, entries, known, now=moment)
+            status = assessed(current, entries, known, now=moment, away=away)
             turned = turn(current.status.conditions, status.conditions)
             return status
 
@@ -123,6 +132,15 @@ class Assessor:
         elif self._times.get(key) != due:
             self._times[key] = due
             heapq.heappush(self._heap, (due, key))
+
+
+def _away(context: Context, key: Key) -> list[str]:
+    """The locations with backups of the job that nothing can be read from."""
+    found = {
+        name: context.catalog.known(storage_location.KIND, key[0], name)
+        for name in context.catalog.entries.locations(*key)
+    }
+    return [name for name, there in found.items() if there is None or there.status.phase == "Unreachable"]
 
 
 def _entry_of(context: Context, found: Evidence) -> Entry | None:

@@ -65,6 +65,19 @@ def test_what_was_backed_up_of_another_datasource_says_nothing_of_this_one() -> 
     assert next_change(after(job(recoveryPoint="24h"), stock), [stock], now=NOW) is None
 
 
+def test_backups_in_locations_that_do_not_answer_or_exist_bring_nothing_back() -> None:
+    near, both = entry(1), entry(2, copies={"primary": "Stored", "offsite": "Stored"}, age=2 * DAY)
+
+    lost = assessed(job(), [near, entry(3, copies={"offsite": "Removed"})], now=NOW, away=["primary", "offsite"])
+    saved = assessed(job(), [near, both], now=NOW, away=["primary"])
+
+    condition = next(each for each in lost.conditions if each.type == RECOVERABLE)
+    assert (condition.status, condition.reason) == ("False", "LocationUnavailable")
+    assert "'primary'" in condition.message
+    assert "offsite" not in condition.message
+    assert saved.recoverability == Recoverability(recoverable_to=both.dumped, backup="nightly-2")
+
+
 def test_without_objectives_a_job_with_one_good_backup_is_recoverable_to_the_moment_of_its_data() -> None:
     known = found(job(), entry(1), entry(2, age=2 * DAY))
 
