@@ -20,6 +20,7 @@ from .common import (
     Timestamp,
     condition_column,
     immutable,
+    longer_than_nothing,
     rule,
     validated,
 )
@@ -93,9 +94,9 @@ class Retention(Model):
     """Which backups of the job are kept: those that any of the rules keeps. Without a rule all are."""
 
     model_config = validated(
-        rule("!has(self.maxAge) || self.maxAge != ''", "maxAge needs a duration such as 720h"),
+        rule(f"!has(self.maxAge) || {longer_than_nothing('maxAge')}", "maxAge needs a duration such as 720h"),
         rule(
-            "!has(self.unfinishedMaxAge) || self.unfinishedMaxAge != ''",
+            f"!has(self.unfinishedMaxAge) || {longer_than_nothing('unfinishedMaxAge')}",
             "unfinishedMaxAge needs a duration such as 720h",
         ),
     )
@@ -173,7 +174,7 @@ class Objectives(Model):
 
     model_config = validated(
         *(
-            rule(f"!has(self.{name}) || self.{name} != ''", f"{name} needs a duration such as 24h")
+            rule(f"!has(self.{name}) || {longer_than_nothing(name)}", f"{name} needs a duration such as 24h")
             for name in ("recoveryPoint", "recoveryTime", "verifiedWithin")
         )
     )

@@ -188,6 +188,11 @@ def rule(expression: str, message: str) -> JsonDict:
     return {"rule": expression, "message": message}
 
 
+def longer_than_nothing(field: str) -> str:
+    """CEL: a duration that is more than nothing; its own pattern lets the empty text and zeros pass."""
+    return f"self.{field}.matches('[1-9]')"
+
+
 def validated(*rules: JsonDict) -> ConfigDict:
     """The configuration of a model whose objects must follow these CEL rules."""
     return ConfigDict(json_schema_extra={"x-kubernetes-validations": list(rules)})

@@ -6,7 +6,18 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from .common import Column, Duration, Kind, ObjectReference, Resource, Timestamp, condition_column, rule, validated
+from .common import (
+    Column,
+    Duration,
+    Kind,
+    ObjectReference,
+    Resource,
+    Timestamp,
+    condition_column,
+    longer_than_nothing,
+    rule,
+    validated,
+)
 from .execution import LastExecution
 from .restore import VERIFICATION_TARGET_HELP, VerificationTarget
 from .schedule import ScheduleSpec, ScheduleStatus
@@ -16,7 +27,7 @@ class RestoreDrillSpec(ScheduleSpec):
     """Which backups are verified, when and where."""
 
     model_config = validated(
-        rule("self.maxBackupAge != ''", "maxBackupAge needs a duration such as 168h"),
+        rule(longer_than_nothing("maxBackupAge"), "maxBackupAge needs a duration such as 168h"),
         rule(
             "self.verificationTarget != 'Ephemeral' || !has(self.targetDatasourceRef)",
             "verificationTarget Ephemeral needs no targetDatasourceRef: leave it out",
