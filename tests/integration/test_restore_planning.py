@@ -8,7 +8,14 @@ from typing import Any
 import pytest
 
 from dataguardian.domain.plan import Endpoint, EphemeralServer, RestorePlan
-from dataguardian.errors import BackupNotCompleted, DataGuardianError, NoCopyAvailable, NoRecentBackup, NotFound
+from dataguardian.errors import (
+    BackupNotCompleted,
+    DataGuardianError,
+    NoCopyAvailable,
+    NoRecentBackup,
+    NotFound,
+    SpecInvalid,
+)
 from dataguardian.kube.client import Kubernetes, objects_path
 from dataguardian.resources import datasource, restore, storage_location
 from dataguardian.resources.backup import BACKUP_EXECUTION, BACKUP_JOB
@@ -26,7 +33,7 @@ from .conftest import NewContext
 from .workers import operator
 from .world import World
 
-KEY = "shop/nightly-0badcafe/1/manifest.json"
+KEY = "nightly-0badcafe/1/manifest.json"
 VERIFY: dict[str, Any] = {"verificationMode": True, "confirmationPhrase": VERIFY_PHRASE}
 EPHEMERAL: dict[str, Any] = {**VERIFY, "verificationTarget": "Ephemeral"}
 
@@ -137,13 +144,22 @@ async def test_a_target_that_is_missing_is_waited_for(kube: Kubernetes, shop: st
 
 
 async def test_a_backup_without_an_entry_is_restored_by_the_key_of_its_manifest(kube: Kubernetes, shop: str) -> None:
-    place = {"storageLocationRef": {"name": "primary"}, "key": KEY}
+    key = f"{shop}/{KEY}"
+    place = {"storageLocationRef": {"name": "primary"}, "key": key}
 
     found = await prepared(kube, shop, source=place, targetDatasourceRef={"name": "elsewhere"})
 
     plan = plan_of(found)
-    assert [(source.target.location, source.manifest_key) for source in plan.sources] == [("primary", KEY)]
+    assert [(source.target.location, source.manifest_key) for source in plan.sources] == [("primary", key)]
     assert (plan.backup_execution_id, found.chosen["backup_job"]) == (None, None)
+
+
+@pytest.mark.parametrize("key", [f"other/{KEY}", KEY, f"{{shop}}/../other/{KEY}", f"{{shop}}-2/{KEY}"])
+async def test_the_key_of_another_namespaces_backup_is_refused(kube: Kubernetes, shop: str, key: str) -> None:
+    place = {"storageLocationRef": {"name": "primary"}, "key": key.format(shop=shop)}
+
+    with pytest.raises(SpecInvalid, match=f"folder of namespace '{shop}'"):
+        await prepared(kube, shop, source=place, targetDatasourceRef={"name": "elsewhere"})
 
 
 async def test_the_entry_of_a_key_is_found_when_the_catalogue_has_one(kube: Kubernetes, shop: str) -> None:

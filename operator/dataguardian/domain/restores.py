@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from ..errors import EngineMismatch, NoCopyAvailable, NoRecentBackup, SpecInvalid
+from ..errors import EngineMismatch, NoCopyAvailable, NoRecentBackup, RestoreRefused, SpecInvalid
 from ..resources.backup import BackupExecution, BackupJob, Copy, DumpOptions, RunTemplate
 from ..resources.common import seconds_of
 from ..resources.datasource import Datasource
@@ -58,6 +58,16 @@ def stored_copies(backup: BackupExecution, wanted: str | None) -> list[Copy]:
         + (f" in StorageLocation {wanted!r}." if wanted else "."),
         remedy=f"Restore another backup, or another copy of this one. Its copies: {there}.",
     )
+
+
+def refuse_strange_key(namespace: str, key: str) -> None:
+    """Raise RestoreRefused for the key of another namespace's backup: namespaces may share a bucket, and who may
+    restore here need not be allowed to see what is there."""
+    if not key.startswith(f"{namespace}/") or ".." in key.split("/"):
+        raise RestoreRefused(
+            f"spec.source.key: {key!r} is not in the folder of namespace {namespace!r}.",
+            remedy=f"Name a manifest below {namespace}/, or restore in the namespace whose backup it is.",
+        )
 
 
 def best_first(

@@ -17,6 +17,7 @@ from ..domain.restores import (
     decided,
     newest,
     refuse_other_engine,
+    refuse_strange_key,
     restore_run,
     server_for,
     stored_copies,
@@ -56,6 +57,7 @@ async def _backup(catalog: Catalog, request: RestoreRequest) -> tuple[BackupExec
     """The backup, as far as the catalogue knows it, and its copies."""
     source, location = request.spec.source, request.spec.storage_location_ref
     if source:
+        refuse_strange_key(request.metadata.namespace, source.key)
         copy = Copy(location=source.storage_location_ref.name, key=source.key, state=STORED)
         return await _entry_at(catalog, request, source), [copy]
     entry = await _named(catalog, request)
