@@ -21,6 +21,13 @@ SPECS: dict[str, JSON] = {
         "verificationMode": True,
     },
     "dry run": {"backupExecutionRef": {"name": "first"}, "dryRun": True},
+    "kept copy elsewhere": {
+        "backupExecutionRef": {"name": "first"},
+        "confirmationPhrase": "VERIFICAR RESTORE",
+        "verificationMode": True,
+        "keepVerificationDatabase": True,
+        "targetDatasourceRef": {"name": "elsewhere"},
+    },
     "restore by key": {
         "source": {"storageLocationRef": {"name": "primary"}, "key": "a/manifest.json"},
         "targetDatasourceRef": {"name": "orders"},
@@ -79,7 +86,7 @@ def test_who_may_verify_may_look_and_verify(ask: Callable[..., str], what: str) 
     assert ask("verifier", SPECS[what]) == ""
 
 
-@pytest.mark.parametrize("what", ["restore", "restore by key"])
+@pytest.mark.parametrize("what", ["restore", "restore by key", "kept copy elsewhere"])
 def test_who_may_only_verify_may_not_restore(ask: Callable[..., str], what: str) -> None:
     assert "needs the verb restore on backupexecutions.dataguardian.io" in ask("verifier", SPECS[what])
 
