@@ -49,6 +49,7 @@ def _install(cluster: Cluster) -> None:
         "--set", "image.repository=localhost/dataguardian,image.tag=test",
         "--set", "postgres.embedded.image.repository=localhost/dataguardian-postgres",
         "--set", "redis.embedded.image.repository=localhost/dataguardian-redis",
+        "--set", "verification.postgresql.image.repository=localhost/dataguardian-postgres",
         "--wait", "--timeout", "5m",
     )  # fmt: skip
     # An image of the same name may have changed since a kept cluster was used last.

@@ -131,6 +131,20 @@ class Shop:
 
         return eventually(f"{kind} {name} shows {type}={status} {reason or ''}", look)
 
+    def copies(self, backup: str) -> list[str]:
+        """The states of a backup's copies."""
+        found = self.cluster.get(self.namespace, "BackupExecution", backup) or {}
+        return [copy["state"] for copy in found.get("status", {}).get("copies", [])]
+
+    def start_verification(self, name: str, backup: str, **changes: Any) -> None:
+        spec = {
+            "backupExecutionRef": {"name": backup},
+            "confirmationPhrase": "VERIFICAR RESTORE",
+            "verificationMode": True,
+            **changes,
+        }
+        self.apply("RestoreRequest", name, spec)
+
     def fingerprint(self) -> str:
         return self.services.fingerprint(self.database)
 

@@ -13,14 +13,6 @@ from .shop import Shop
 SAMPLES = sorted((ROOT / "manifests/samples").glob("*.yaml"))
 
 
-def test_a_wrong_phrase_is_refused(bare_shop: Shop) -> None:
-    spec = {"backupExecutionRef": {"name": "first"}, "confirmationPhrase": "restaurar"}
-
-    said = bare_shop.cluster.refused(bare_shop.object("RestoreRequest", "back", spec))
-
-    assert "confirmationPhrase must be RESTAURAR" in said
-
-
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
