@@ -6,6 +6,7 @@ import hashlib
 import os
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -103,6 +104,21 @@ def test_a_dump_that_lost_a_table_fails_with_the_table_named_and_the_proof_says_
     assert temporary_databases(postgres_server, database) == []
     (proof,) = proofs(backup)
     assert (proof["passed"], proof["difference_count"]) == (False, found.difference_count)
+
+
+def test_a_manifest_cannot_make_the_client_run_anything(pod: Pod, database: str) -> None:
+    """To psql a NUL is the end of a line: a quote stays open, and the next name would stand outside of quotes."""
+    backup = backed_up(pod, database)
+
+    def change(manifest: dict[str, Any]) -> None:
+        manifest["fingerprint"]["encoding"] = "UTF8\0"
+        manifest["database"] = "\n\\! kill -9 $PPID\n"
+
+    rewrite_manifest(backup, change)
+
+    ended = pod.start(pod.restore_plan(database, backup, verify=True)).ended(30)
+
+    assert ended.failure == (65, "backup-corrupt", "fetch")
 
 
 def test_a_server_that_lacks_an_extension_is_refused_with_its_name(

@@ -24,6 +24,8 @@ SCHEMA_FILE_NAME = "schema.dump"
 CODEC_SUFFIX: Mapping[str, str] = {"zstd": ".zst", "gzip": ".gz", "none": ""}
 CODEC_COMMAND: Mapping[str, str] = {"zstd": "zstd -dc", "gzip": "gzip -dc", "none": "cat"}
 
+# In JSON. No name has it; to psql it is the end of a line, so that what follows it would be read otherwise.
+_NUL = re.compile(rb"(?<!\\)(\\\\)*\\u0000")
 _SAMPLE = re.compile(rb'\[(\s+"[0-9a-f]{16}",?)+\s+\]')
 
 
@@ -146,12 +148,18 @@ def decode(content: bytes) -> Manifest:
                 f"The manifest has version {version}; this release reads version {VERSION}.",
                 remedy="Restore with the release of DataGuardian that wrote it, or a newer one.",
             )
-        return msgspec.json.decode(content, type=Manifest)
+        manifest = msgspec.json.decode(content, type=Manifest)
     except msgspec.DecodeError as error:
-        raise BackupCorrupt(
-            f"The manifest cannot be read: {error}.",
-            remedy="Restore another backup, or another copy of this one.",
-        ) from error
+        raise _unreadable(str(error)) from error
+    if _NUL.search(content):
+        raise _unreadable("one of its texts has a NUL")
+    return manifest
+
+
+def _unreadable(why: str) -> BackupCorrupt:
+    return BackupCorrupt(
+        f"The manifest cannot be read: {why}.", remedy="Restore another backup, or another copy of this one."
+    )
 
 
 class _Versioned(msgspec.Struct):

@@ -13,7 +13,7 @@ from dataguardian.domain import manifest as manifests
 from dataguardian.domain.manifest import Fingerprint, Manifest, Segment, Sequence, Table
 from dataguardian.errors import BackupCorrupt, SpecInvalid
 
-TEXT = st.text(max_size=80)
+TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=80)
 SIZES = st.integers(0, 2**63 - 1)
 HASHES = st.text("0123456789abcdef", min_size=16, max_size=16)
 SEGMENTS = st.builds(Segment, name=TEXT, bytes=SIZES, sha256=TEXT)
@@ -70,6 +70,24 @@ def test_a_manifest_of_a_later_version_is_refused_and_not_guessed_at(manifest: M
 def test_bytes_that_are_no_manifest_are_backup_corrupt(content: bytes) -> None:
     with pytest.raises(BackupCorrupt):
         manifests.decode(content)
+
+
+@settings(deadline=None)
+@given(MANIFESTS, TEXT)
+def test_a_manifest_with_a_nul_in_a_text_is_backup_corrupt(manifest: Manifest, text: str) -> None:
+    """No name has one, and a client of a database takes it for the end of a line: what follows would be left out."""
+    changed = manifests.encode(msgspec.structs.replace(manifest, database=f"{text}\0"))
+
+    with pytest.raises(BackupCorrupt):
+        manifests.decode(changed)
+
+
+@settings(deadline=None)
+@given(MANIFESTS, st.integers(0, 5))
+def test_a_name_that_only_looks_like_a_nul_in_json_is_a_name(manifest: Manifest, backslashes: int) -> None:
+    named = msgspec.structs.replace(manifest, database="\\" * backslashes + "u0000")
+
+    assert manifests.decode(manifests.encode(named)) == named
 
 
 @settings(deadline=None)
