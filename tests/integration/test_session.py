@@ -95,6 +95,17 @@ def test_limits_that_an_administrator_sets_do_not_end_a_long_session(
     assert limits == ["0", "0"]
 
 
+def test_statements_and_answers_that_no_pipe_holds_do_not_wait_for_each_other(session: Session) -> None:
+    """As for a database with very many tables: psql writes its first answers before it has read all statements."""
+    given_up = threading.Timer(30, session.tool.kill)
+    given_up.start()
+
+    answers = session.ask(f"SELECT repeat('x', 4000000);\nSELECT length('{'y' * 4_000_000}');\n")
+
+    given_up.cancel()
+    assert [len(answers[0]), answers[1]] == [4_000_000, "4000000"]
+
+
 def test_a_session_that_was_ended_says_so(session: Session, postgres_server: PostgresServer, database: str) -> None:
     session.ask("SELECT 1;\n")
     postgres_server.rows(

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import select
 import subprocess
+from contextlib import suppress
+from threading import Thread
 from typing import IO
 
 from ..engines import Command, Engine, Login
 from ..errors import EngineFailed
 from .run import Run
 
+SHORT_BYTES = 4096  # have room in any empty pipe
 _END = "end-of-answer"  # no answer of ours is this line: they are JSON
 
 
@@ -23,15 +26,19 @@ class Session:
         self._engine, self._login = engine, login
         start = run.start_last if last else run.start
         self.tool = start(command or engine.session(login), stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self._writer: Thread | None = None
         self._answers: IO[bytes] = open(self.tool.output.fileno(), "rb", closefd=False)  # noqa: SIM115 - open as long as the session
 
     def send(self, statements: str | bytes) -> None:
-        """Begin; the server works while we do something else."""
+        """Begin; the server works while we do something else. Long statements need the answer before to be read."""
         encoded = statements.encode() if isinstance(statements, str) else statements
-        try:
-            self.tool.write(encoded + f"\\echo {_END}\n".encode())
-        except BrokenPipeError:
-            return  # ``lines`` tells why
+        encoded += f"\\echo {_END}\n".encode()
+        self._sent()
+        if len(encoded) <= SHORT_BYTES:
+            self._write(encoded)
+        else:  # beside us: the client may answer before it has read all, and would wait for us as we for it
+            self._writer = Thread(target=self._write, args=(encoded,), name="statements", daemon=True)
+            self._writer.start()
 
     def answers_within(self, seconds: float) -> bool:
         """Whether ``lines`` begins to have something to read within this time; no earlier answer may be unread."""
@@ -61,5 +68,15 @@ class Session:
             return
         self.tool.kill()
         self.tool.wait()
+        self._sent()
         self._answers.close()
         self.tool.close()
+
+    def _write(self, encoded: bytes) -> None:
+        with suppress(BrokenPipeError):  # ``lines`` tells why
+            self.tool.write(encoded)
+
+    def _sent(self) -> None:
+        if self._writer is not None:
+            self._writer.join()
+            self._writer = None
