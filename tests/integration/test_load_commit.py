@@ -69,3 +69,22 @@ def test_a_commit_that_cannot_be_made_leaves_the_target_as_it_was(pod: Pod, serv
     assert ended.failure == (70, "load-failed", "load")
     assert "not today" in ended.message
     assert content(server, copy) == before
+
+
+def test_a_request_to_end_that_comes_while_the_rows_are_committed_says_what_the_target_has(
+    pod: Pod, server: PostgresServer
+) -> None:
+    database, copy = shop(server), server.database()
+    target = backed_up(pod, database)
+    hold_commits(server, held=True)
+
+    running = pod.start(pod.restore_plan(copy, target, atomic=False))
+    running.until(lambda: server.rows("postgres", COMMITTING), "the commit waits for its answer")
+    running.signal()
+    running.until(lambda: sum("/psql " in line for line in running.children()) == 1, "the others have been ended")
+    hold_commits(server, held=False)
+    ended = running.ended()
+
+    assert ended.failure == (143, "cancelled", "load")
+    assert "The target has all rows" in ended.message
+    assert server.rows(copy, "SELECT count(*) FROM orders") == [(5000,)]

@@ -54,6 +54,8 @@ def test_sigterm_ends_the_building_of_indexes_within_ten_seconds_and_its_stateme
     ended = running.ended()
 
     assert ended.failure == (143, "cancelled", "load")
+    assert "The target has all rows" in ended.message
+    assert postgres_server.rows(copy, "SELECT count(*) FROM orders") == [(5000,)]
     assert time.monotonic() - started < 10
     wait_until(lambda: not postgres_server.rows(copy, SESSIONS), what="the load's sessions are gone", seconds=10)
 

@@ -139,8 +139,8 @@ class Load:
         session.lines(LoadFailed)
 
     def _commit(self, session: Session, transaction: str, *, last: bool) -> None:
-        """Make it last; ``last`` when nothing follows, so that from here on the run cannot be cancelled."""
-        if last and self._settles:
+        """Make it last. Meanwhile the run cannot be cancelled, and when it was the ``last`` also not afterwards."""
+        if self._settles:
             self._run.spare(session.tool)
             self._run.settle()
         self._run.check()
@@ -152,13 +152,16 @@ class Load:
                 self._run.reopen()
                 raise
             self._run.warn(f"The commit was confirmed by another connection: {error.what}", "commit_confirmed")
+        if self._settles and not last:
+            self._run.lasting = _PARTLY
+            self._run.reopen()
 
     def _committed(self, transaction: str, error: DataGuardianError) -> bool:
         """Whether a commit that was not answered has happened."""
         deadline = time.monotonic() + OUTCOME_SECONDS
         while time.monotonic() < deadline:
             self._run.check()
-            with suppress(DataGuardianError), closing(Session(self._run, self._engine, self._login)) as session:
+            with suppress(DataGuardianError), closing(self._asking()) as session:
                 found = self._loading.committed(session.ask(self._loading.outcome(transaction)))
                 if found is not None:
                     return found
@@ -167,6 +170,10 @@ class Load:
             f"The load was lost while it was committed, and the server does not tell what became of it: {error.what}",
             remedy="Look into the target: it has either all of the backup or nothing of it.",
         ) from error
+
+    def _asking(self) -> Session:
+        """A session that a request to end a run that has settled leaves alone, as it leaves the commit."""
+        return Session(self._run, self._engine, self._login, last=self._settles)
 
     def _succeeded(self, tool: Tool) -> None:
         if not tool.wait():

@@ -25,6 +25,7 @@ class Run:
         self.warnings: list[str] = []
         self.copies: list[StoredCopy] = []  # what has become of each, for the report of a run that fails too
         self.found = NOTHING  # what else a run that fails tells in its report
+        self.lasting = ""  # a sentence on what has happened and stays, however the run ends
         self._lines = lines
         self._lock = threading.Lock()
         self._tools: list[Tool] = []
@@ -68,7 +69,11 @@ class Run:
     def check(self) -> None:
         """Raise Cancelled when somebody asked for the end."""
         if self.cancelled:
-            raise _asked()
+            raise self.ended()
+
+    def ended(self, remedy: str = "Run it again when it is wanted.") -> Cancelled:
+        """The error of a run that was asked to end."""
+        return Cancelled(f"The run was asked to end. {self.lasting}".strip(), remedy=remedy)
 
     def pause(self, seconds: float) -> None:
         """Do nothing for so long. Raises Cancelled."""
@@ -131,7 +136,3 @@ class Run:
         """Kill every program that still runs."""
         for tool in list(self._tools):
             tool.kill()
-
-
-def _asked() -> Cancelled:
-    return Cancelled("The run was asked to end.", remedy="Run it again when it is wanted.")

@@ -12,7 +12,7 @@ from types import FrameType
 
 from ..domain import plan as plans
 from ..domain import report as reports
-from ..errors import Cancelled, ConfigInvalid, DataGuardianError
+from ..errors import ConfigInvalid, DataGuardianError
 from . import backup, cleanup, copy, index, probe, restore
 from .lines import Lines
 from .report import leave
@@ -107,7 +107,7 @@ _STUCK = (
 
 def _unfinished(run: Run) -> tuple[reports.Report, int]:
     """What is known of a run whose thread hangs."""
-    return _told(run, Cancelled("The run was asked to end.", remedy=_STUCK))
+    return _told(run, run.ended(remedy=_STUCK))
 
 
 def _watch(run: Run, outcome: _Outcome, cancelled_at: list[float]) -> None:
@@ -141,7 +141,7 @@ def _plan() -> str:
 
 def _ended(run: Run, error: BaseException) -> tuple[reports.Report, int]:
     if run.cancelled:  # what failed did so because its program was killed
-        return _told(run, Cancelled("The run was asked to end.", remedy="Run it again when it is wanted."))
+        return _told(run, run.ended())
     if isinstance(error, DataGuardianError):
         return _told(run, error)
     return _bug(run, error)
