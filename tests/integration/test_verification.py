@@ -149,6 +149,24 @@ def test_what_a_load_stumbles_over_is_named_and_the_database_is_removed(
     assert temporary_databases(postgres_server, database) == []
 
 
+def test_a_database_with_a_subscription_leaves_none_behind(
+    pod: Pod, postgres_server: PostgresServer, database: str
+) -> None:
+    """A server drops no database that has one; and it would be another subscriber of the same slot."""
+    postgres_server.sql(
+        database,
+        "CREATE SUBSCRIPTION verified CONNECTION 'dbname=elsewhere' PUBLICATION p WITH (connect=false, slot_name='s')",
+    )
+    backup = backed_up(pod, database)
+
+    ended = verify(pod, database, backup)
+
+    postgres_server.sql(database, "ALTER SUBSCRIPTION verified SET (slot_name = NONE)", "DROP SUBSCRIPTION verified")
+    assert ended.status == 0, ended.output
+    assert ended.told.warnings == []
+    assert temporary_databases(postgres_server, database) == []
+
+
 def test_a_database_that_is_kept_can_be_queried_and_stays(
     pod: Pod, postgres_server: PostgresServer, database: str
 ) -> None:

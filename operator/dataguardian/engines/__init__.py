@@ -87,8 +87,12 @@ class Engine(TargetEngine, Protocol):
         *,
         lock_timeout_seconds: int,
         application: str,
+        apart: bool = False,
     ) -> Loading:
-        """How this client loads a dump into a server of this major; see ``runner.load``."""
+        """How this client loads a dump into a server of this major; see ``runner.load``.
+
+        ``apart``: without what would tie the database to other servers, so that it can be dropped again.
+        """
 
     def load_by_hand(self, database: str) -> str:
         """A command for a person's shell that loads a dump from stdin in one transaction, replacing what exists."""

@@ -132,6 +132,7 @@ class PostgreSQL(PostgreSQLTarget):
         *,
         lock_timeout_seconds: int,
         application: str,
+        apart: bool = False,
     ) -> PostgreSQLLoading:
         return PostgreSQLLoading(
             self._programs / str(client) / "bin",
@@ -140,6 +141,7 @@ class PostgreSQL(PostgreSQLTarget):
             majors=(client, server),
             lock_timeout_seconds=lock_timeout_seconds,
             application=application,
+            apart=apart,
         )
 
     def load_by_hand(self, database: str) -> str:

@@ -50,10 +50,13 @@ class PostgreSQLLoading:
         majors: tuple[int, int],  # of the client and of the server
         lock_timeout_seconds: int,
         application: str,
+        apart: bool,
     ) -> None:
         client, self._server = majors
         self._programs, self._database, self._application = programs, endpoint.database, application
         self._environment = {**environment, "PGAPPNAME": application}
+        # A database with a subscription cannot be dropped; and to drop that would drop the publisher's slot.
+        self._left_out = ("--no-subscriptions",) if apart else ()
         self._lock_timeout_ms = 1000 * lock_timeout_seconds
         # Connections of pg_restore's own begin with a setting that older servers refuse; a script can leave it out.
         self.several_connections = not client >= TRANSACTION_TIMEOUT > self._server
@@ -121,7 +124,8 @@ class PostgreSQLLoading:
         return self._restore("--no-password", f"--jobs={jobs}", _BUILT, database, head)
 
     def _restore(self, *arguments: str) -> Command:
-        return Command((self._program("pg_restore"), "--exit-on-error", *arguments), self._environment)
+        argv = (self._program("pg_restore"), "--exit-on-error", *self._left_out, *arguments)
+        return Command(argv, self._environment)
 
     def _program(self, name: str) -> str:
         return str(self._programs / name)

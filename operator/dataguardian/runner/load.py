@@ -47,13 +47,18 @@ class Load:
     ) -> None:
         """``client`` and ``server`` are majors; ``application`` names the load's sessions, and no other's.
 
-        Unless it ``settles`` the run, that can be cancelled after the load as before.
+        Unless it ``settles`` the run, that can be cancelled after the load as before, and the database be dropped.
         """
         self._run, self._engine, self._login = run, engine, login
         self._drop_existing, self._lock_timeout_seconds = drop_existing, lock_timeout_seconds
         self._settles = settles
         self._loading = engine.loading(
-            login, client, server, lock_timeout_seconds=lock_timeout_seconds, application=application
+            login,
+            client,
+            server,
+            lock_timeout_seconds=lock_timeout_seconds,
+            application=application,
+            apart=not settles,
         )
         self._locks = Locks(run, engine, login, self._loading)
 
