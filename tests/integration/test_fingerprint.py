@@ -133,6 +133,31 @@ def test_the_bootstrap_superuser_is_no_role_of_a_database_in_which_it_made_nothi
     assert fingerprint_in(backed_up(pod, postgres_server.database())).roles == []
 
 
+def test_who_installed_an_extension_is_no_role_of_the_database(pod: Pod, postgres_server: PostgresServer) -> None:
+    """A dump has the extension by its name alone; on a managed service it is the provider's, whom no other server has.
+
+    What was granted on its parts is in the dump.
+    """
+    database = postgres_server.database()
+    postgres_server.sql(
+        database,
+        "CREATE ROLE fp_installer SUPERUSER",
+        "CREATE ROLE fp_tenant",
+        "CREATE ROLE fp_granted",
+        f'GRANT CREATE ON DATABASE "{database}" TO fp_tenant',
+        "SET ROLE fp_installer",
+        "CREATE EXTENSION pg_stat_statements",
+        "GRANT SELECT ON pg_stat_statements TO fp_granted",
+        "SET ROLE fp_tenant",
+        "CREATE EXTENSION citext",  # a trusted one: its parts are the bootstrap superuser's
+        "CREATE SCHEMA mine CREATE TABLE names (name public.citext, id serial PRIMARY KEY)",
+    )
+
+    roles = fingerprint_in(backed_up(pod, database)).roles
+
+    assert roles == ["fp_granted", "fp_tenant"]
+
+
 def test_only_what_the_options_name_is_recorded(pod: Pod, postgres_server: PostgresServer) -> None:
     found = fingerprint_in(backed_up(pod, museum(postgres_server), include_tables=["sales.returned", "counter"]))
 

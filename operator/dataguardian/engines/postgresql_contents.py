@@ -75,17 +75,21 @@ SET lock_timeout = 0;
 \\set ON_ERROR_STOP 1
 """
 
-# The bootstrap superuser has no entry in pg_shdepend, whatever it owns.
+# What belongs to an extension has its owner from whoever makes the extension, and so have implicit types. The bootstrap
+# superuser has no entry in pg_shdepend, whatever it owns.
 _ROLES = """\
 SELECT pg_catalog.json_build_array('roles', coalesce(pg_catalog.json_agg(rolname ORDER BY rolname), '[]'))
   FROM pg_catalog.pg_roles AS r
  WHERE rolname !~ '^pg_' AND (
-       oid IN (SELECT refobjid FROM pg_catalog.pg_shdepend
+       oid IN (SELECT refobjid FROM pg_catalog.pg_shdepend AS s
                 WHERE refclassid = 'pg_catalog.pg_authid'::pg_catalog.regclass
-                  AND dbid = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()))
+                  AND dbid = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())
+                  AND NOT (deptype = 'o' AND (classid = 'pg_catalog.pg_extension'::pg_catalog.regclass OR EXISTS (
+                      SELECT FROM pg_catalog.pg_depend AS d
+                       WHERE d.classid = s.classid AND d.objid = s.objid AND d.deptype = 'e'))))
     OR oid = 10 AND EXISTS (
        SELECT FROM (SELECT 'pg_catalog.pg_class'::pg_catalog.regclass AS classid, oid, relowner AS owner
-                      FROM pg_catalog.pg_class
+                      FROM pg_catalog.pg_class WHERE relkind IN ('r', 'p', 'v', 'm', 'S', 'f', 'c')
                     UNION ALL
                     SELECT 'pg_catalog.pg_proc'::pg_catalog.regclass, oid, proowner FROM pg_catalog.pg_proc
                     UNION ALL
@@ -95,7 +99,7 @@ SELECT pg_catalog.json_build_array('roles', coalesce(pg_catalog.json_agg(rolname
                       FROM pg_catalog.pg_namespace WHERE nspname !~ '^pg_') AS made
         WHERE owner = 10 AND oid >= 16384 AND NOT EXISTS (
               SELECT FROM pg_catalog.pg_depend AS d
-               WHERE d.classid = made.classid AND d.objid = made.oid AND d.deptype = 'e')));
+               WHERE d.classid = made.classid AND d.objid = made.oid AND d.deptype IN ('e', 'i'))));
 """
 
 
