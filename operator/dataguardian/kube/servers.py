@@ -43,6 +43,7 @@ def container(server: Server, settings: ServerSettings, pull_policy: str) -> JSO
             "postgres",
             *_options(listen_addresses="", fsync="off", full_page_writes="off", synchronous_commit="off"),
             *_options(wal_level="minimal", max_wal_senders="0", max_wal_size="4GB", autovacuum="off"),
+            *_options(max_locks_per_transaction="1024"),  # all tables are made in one, each with some four locks
         ],
         "env": [
             # Nobody but the runner shares the socket, and there is no other way in.

@@ -168,6 +168,13 @@ def test_a_throw_away_server_is_restricted_and_reached_by_its_socket_only() -> N
     assert secrets == []
 
 
+def test_a_throw_away_server_has_room_for_the_locks_of_many_tables_in_one_transaction() -> None:
+    """By default PostgreSQL has room for some 7,000 locks, and each table that is made takes four."""
+    (server,) = manifest(with_server(), operation="restore")["spec"]["template"]["spec"]["initContainers"]
+
+    assert "max_locks_per_transaction=1024" in server["args"]
+
+
 def test_an_engine_without_an_image_is_refused() -> None:
     with pytest.raises(ConfigInvalid, match="no image for a throw-away server of mariadb"):
         manifest(with_server("mariadb"), operation="restore")
