@@ -16,6 +16,7 @@ OTHER_TEXTS = (
     "ALTER DATABASE {} SET bytea_output = 'escape'",
     "ALTER DATABASE {} SET extra_float_digits = -5",
     "ALTER DATABASE {} SET search_path = 'sales'",
+    "ALTER DATABASE {} SET quote_all_identifiers = on",
 )
 
 

@@ -43,6 +43,21 @@ def test_everything_comes_back_into_an_empty_database(pod: Pod, postgres_server:
 
 
 @BOTH_WAYS
+def test_a_setting_of_the_target_does_not_change_what_rows_mean(
+    pod: Pod, postgres_server: PostgresServer, atomic: bool
+) -> None:
+    """With array_nulls off each NULL in an array would be read as a text of four letters."""
+    database, copy = postgres_server.database(), postgres_server.database()
+    postgres_server.sql(database, "CREATE TABLE lists AS SELECT ARRAY[NULL, 'NULL'] AS list")
+    postgres_server.sql("postgres", f'ALTER DATABASE "{copy}" SET array_nulls = off')
+
+    ended = pod.run(pod.restore_plan(copy, backed_up(pod, database), atomic=atomic))
+
+    assert ended.status == 0, ended.output
+    assert postgres_server.rows(copy, "SELECT list FROM lists") == [([None, "NULL"],)]
+
+
+@BOTH_WAYS
 def test_everything_is_replaced_where_it_exists(pod: Pod, postgres_server: PostgresServer, atomic: bool) -> None:
     database = rich(postgres_server)
     before = dumped(postgres_server, database)

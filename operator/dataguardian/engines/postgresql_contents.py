@@ -21,7 +21,8 @@ ROW_BYTES = 1024 * 1024  # a larger row is not sampled: the server would need se
 _TEXTS = """\
 SELECT count(pg_catalog.set_config(name, value, false)) AS ignored
   FROM (VALUES ('DateStyle', 'ISO'), ('IntervalStyle', 'postgres'), ('TimeZone', 'UTC'), ('bytea_output', 'hex'),
-               ('extra_float_digits', '3'), ('lc_monetary', 'C'), ('row_security', 'off')) AS text (name, value) \\gset
+               ('extra_float_digits', '3'), ('lc_monetary', 'C'), ('quote_all_identifiers', 'off'),
+               ('row_security', 'off')) AS text (name, value) \\gset
 """
 
 # The columns in the order of their names: a child table has them in another order after a restore. Those that are
