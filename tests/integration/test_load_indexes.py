@@ -36,6 +36,34 @@ def test_what_fails_after_the_rows_says_what_the_target_has(pod: Pod, postgres_s
     assert postgres_server.rows(copy, "SELECT count(*) FROM orders") == [(5000,)]
 
 
+def test_rows_that_a_policy_hides_are_hidden_from_the_moment_they_are_there(
+    pod: Pod, postgres_server: PostgresServer
+) -> None:
+    """Policies are made after the rows, and so would be what hides rows without one."""
+    database, copy = postgres_server.database(), postgres_server.database()
+    postgres_server.sql(
+        database,
+        "CREATE ROLE tenant LOGIN PASSWORD 'tenant'",
+        "CREATE TABLE secrets AS SELECT 1 AS id",
+        "CREATE INDEX ON secrets (id)",
+        "ALTER TABLE secrets ENABLE ROW LEVEL SECURITY",
+        "CREATE POLICY none ON secrets TO tenant USING (false)",
+        "GRANT SELECT ON secrets TO tenant",
+    )
+    postgres_server.sql(
+        copy,
+        "CREATE FUNCTION when_indexed() RETURNS event_trigger LANGUAGE plpgsql AS $$BEGIN RAISE 'no index'; END$$",
+        *WHEN_INDEXED,
+    )
+
+    ended = pod.run(pod.restore_plan(copy, backed_up(pod, database), atomic=False, jobs=1))
+
+    assert ended.failure == (70, "load-failed", "load")
+    assert "The target has all rows" in ended.message
+    with psycopg.connect(postgres_server.dsn(copy, user="tenant", password="tenant")) as connection:
+        assert connection.execute("SELECT * FROM secrets").fetchall() == []
+
+
 def test_sigterm_ends_the_building_of_indexes_within_ten_seconds_and_its_statements_too(
     pod: Pod, postgres_server: PostgresServer
 ) -> None:

@@ -75,5 +75,11 @@ class Loading(Protocol):
     def drops(self, printed: bytes) -> bytes:
         """The statements in what ``dropping`` wrote."""
 
+    def hidden(self, listing: bytes) -> bytes:
+        """Of what ``contents`` wrote, what hides rows; empty when nothing does."""
+
+    def hiding(self, head: str, listing: str) -> Command:
+        """Write statements for a session of this load that hide what is listed; see ``dropping``."""
+
     def build(self, head: str, jobs: int) -> Command:
         """Make what is built from rows: indexes, constraints, triggers. ``head`` is a path to the dump's head."""

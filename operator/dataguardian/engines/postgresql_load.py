@@ -36,6 +36,8 @@ _CLEAN = ("--clean", "--if-exists")
 _NOT_DROPPED = re.compile(
     rb"^\d+; (0 \d+ (TABLE DATA|BLOBS)|\d+ \d+ (CONSTRAINT|CHECK CONSTRAINT|INDEX|TRIGGER)) .*\n", re.MULTILINE
 )
+# What switches policies on. It comes after the rows in a dump; to do it twice is nothing.
+_HIDDEN = re.compile(rb"^\d+; \d+ \d+ ROW SECURITY .*\n", re.MULTILINE)
 
 
 class PostgreSQLLoading:
@@ -117,6 +119,12 @@ class PostgreSQLLoading:
     def drops(self, printed: bytes) -> bytes:
         found = _DROPS.search(printed)
         return found["drops"] if found else b""
+
+    def hidden(self, listing: bytes) -> bytes:
+        return b"".join(_HIDDEN.findall(listing))
+
+    def hiding(self, head: str, listing: str) -> Command:
+        return self._restore(f"--use-list={listing}", "--file=-", head)
 
     def build(self, head: str, jobs: int) -> Command:
         # As a bare name, a database called "host=elsewhere" would be read as where to connect to.

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, contextmanager, suppress
 
-from ..engines import Engine, Login, Part
+from ..engines import Command, Engine, Login, Part
 from ..errors import DataGuardianError, EngineFailed, LoadFailed, TargetLocked
 from .contents import Head, Memory
 from .locks import LOOK_SECONDS, Locks
@@ -21,7 +21,7 @@ PROOF_SECONDS = 60.0
 # A connection that is lost while the load is being committed leaves a question; the server is asked this long.
 OUTCOME_SECONDS = 30.0
 ASK_AGAIN_SECONDS = 0.5
-_PARTLY = "The target has all rows, but it lacks indexes, constraints or triggers."
+_PARTLY = "The target has all rows, but it lacks indexes, constraints, triggers or policies."
 
 
 class Load:
@@ -73,7 +73,7 @@ class Load:
                 self._transaction(whole, "whole", self._drops(head))
 
     def parallel(self, dump: Iterator[bytes], jobs: int) -> None:
-        """Tables and rows in one transaction, then indexes and constraints by several connections.
+        """Tables and rows in one transaction, then indexes, constraints and policies by several connections.
 
         What fails before that transaction is committed leaves the target as it was; what fails afterwards leaves a
         target with all rows that lacks an index, a constraint or a trigger, and says so.
@@ -87,13 +87,16 @@ class Load:
             apart = head.complete and self._loading.several_connections
             if not apart:
                 self._run.say("info", "Indexes are built by one connection, beside the rows", "built_in_transaction")
-            self._transaction(whole, "rows" if apart else "whole", self._drops(head))
+            hiding = self._hiding(head) if apart else b""
+            self._transaction(whole, "rows" if apart else "whole", self._drops(head), hiding)
             if apart:
                 self._build(head, jobs)
             if apart and self._settles:
                 self._run.settled_elsewhere()
 
-    def _transaction(self, dump: Iterator[bytes], part: Part, drops: bytes | None = b"") -> None:
+    def _transaction(
+        self, dump: Iterator[bytes], part: Part, drops: bytes | None = b"", afterwards: bytes = b""
+    ) -> None:
         loading = self._loading
         session = Session(self._run, self._engine, self._login, loading.session())
         with closing(session):
@@ -103,6 +106,9 @@ class Load:
                 end = self._end_of(script, dump, session)
             session.send(end)
             self._answer(session)
+            if afterwards:
+                session.send(afterwards)
+                self._answer(session)
             self._commit(session, transaction, last=part == "whole")
 
     def _drops(self, head: Head) -> bytes | None:
@@ -112,12 +118,23 @@ class Load:
         if not head.complete:
             return None
         self._succeeded(head.tool)
-        with closing(Memory(self._loading.dropped(head.tool.printed()))) as chosen:
-            command = self._loading.dropping(head.memory.path, chosen.path)
-            tool = self._run.start(command, stdout=MEMORY, files=(head.memory.file, chosen.file))
+        chosen = self._loading.dropped(head.tool.printed())
+        return self._loading.drops(self._written(head, chosen, self._loading.dropping))
+
+    def _hiding(self, head: Head) -> bytes:
+        """Statements that hide rows from those who may not see all of them, until policies let them."""
+        self._succeeded(head.tool)
+        chosen = self._loading.hidden(head.tool.printed())
+        return self._written(head, chosen, self._loading.hiding) if chosen else b""
+
+    def _written(self, head: Head, chosen: bytes, command: Callable[[str, str], Command]) -> bytes:
+        """What a program writes about a part of the table of contents."""
+        with closing(Memory(chosen)) as listing:
+            files = (head.memory.file, listing.file)
+            tool = self._run.start(command(head.memory.path, listing.path), stdout=MEMORY, files=files)
             with closing(tool):
                 self._succeeded(tool)
-                return self._loading.drops(tool.printed())
+                return tool.printed()
 
     def _end_of(self, script: Script, dump: Iterator[bytes], session: Session) -> bytes:
         """Run all of the script but its end, which is returned once the dump has proven to be whole and right."""
