@@ -166,6 +166,33 @@ async def test_another_target_is_backed_up_by_a_job_that_dumps_all_of_it(
         assert (error["code"], "BackupJob" in error["message"]) == (code, True)
 
 
+async def test_a_job_that_was_narrowed_since_does_not_back_up_the_target(world: World, new_context: NewContext) -> None:
+    await good_backup(world, "orders", options={"schemas": ["sales"]})
+    await world.create(RESTORE, "back", WANTED)
+
+    await dispatched(new_context(), world)
+
+    error = (await world.status("back", RESTORE))["error"]
+    assert (error["code"], "safetyBackup" in error["message"]) == ("spec-invalid", True)
+    assert await world.runs("Queued") == []
+
+
+async def test_a_part_is_backed_up_before_the_same_part_is_restored(world: World, new_context: NewContext) -> None:
+    async with operator(new_context()):
+        await world.stock("orders", options={"schemas": ["sales"]})
+        await world.backup("good")
+        await world.until_phase("good", "Running")
+        await world.complete("good")
+        await world.until_phase("good", "Completed")
+        path = objects_path(BACKUP_EXECUTION, world.namespace, "good") + "/status"
+        await world.kube.patch(path, {"status": {"copies": [stored.COPY]}})
+        await world.create(RESTORE, "back", WANTED)
+
+        safety = await safety_of(world)
+
+    assert safety["spec"]["backupJobRef"] == {"name": "orders"}
+
+
 async def test_a_dry_run_makes_no_safety_backup(world: World, new_context: NewContext) -> None:
     await good_backup(world, "orders")
     await world.create(RESTORE, "back", {**WANTED, "dryRun": True})

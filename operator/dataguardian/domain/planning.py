@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from hashlib import sha256
+from typing import Any
 
-from ..resources.backup import BackupExecution, BackupJob
+from ..resources.backup import BackupExecution, BackupJob, DumpOptions
 from ..resources.datasource import Datasource
 from ..resources.storage_location import StorageLocation
 from .naming import backup_folder, job_folder
@@ -86,6 +89,22 @@ def backup_run(
         exclude_tables=spec.options.exclude_tables,
     )
     return Run(plan, (*secrets, *target_secrets), (*volumes, *staging_volumes))
+
+
+def backed_up(plan: BackupPlan) -> dict[str, Any]:
+    """What was decided, as fields of the run's status: the same before its start and after a restart."""
+    options = DumpOptions(schemas=plan.schemas, include_tables=plan.include_tables, exclude_tables=plan.exclude_tables)
+    # A retry may complete a dump that was made when the job had other options.
+    return {
+        "datasource": plan.source.datasource,
+        "options_digest": None if plan.retry_folders else options_digest(options),
+    }
+
+
+def options_digest(options: DumpOptions) -> str:
+    """A text that is another one when another part of a database is dumped."""
+    lists = [sorted(patterns) for patterns in (options.schemas, options.include_tables, options.exclude_tables)]
+    return sha256(json.dumps(lists).encode()).hexdigest()[:16]
 
 
 def datasource_probe(datasource: Datasource) -> Run:

@@ -9,14 +9,14 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from ..errors import EngineMismatch, NoCopyAvailable, NoRecentBackup, RestoreRefused, SpecInvalid
-from ..resources.backup import BackupExecution, BackupJob, Copy, DumpOptions, RunTemplate
+from ..resources.backup import BackupExecution, BackupJob, Copy, RunTemplate
 from ..resources.common import seconds_of
 from ..resources.datasource import Datasource
 from ..resources.drill import RestoreDrill
 from ..resources.restore import RestoreRequest
 from ..resources.storage_location import StorageLocation
 from .catalogue import STORED, Entry
-from .naming import human_seconds, safety_run_name
+from .naming import human_seconds
 from .plan import (
     SERVER_DATA_DIR,
     SERVER_SOCKET_DIR,
@@ -27,6 +27,7 @@ from .plan import (
     RestoreSource,
 )
 from .planning import Run, Server, endpoint_of
+from .safety import safety_backup
 from .status import is_terminal
 from .targets import SecretFile, is_read_only, targets_of
 
@@ -222,12 +223,6 @@ def decided(request: RestoreRequest, plan: RestorePlan) -> dict[str, Any]:
     }
 
 
-def safety_backup(request: RestoreRequest) -> str | None:
-    """Name of the BackupExecution of the target that the restore asks for first; None when it asks for none."""
-    wanted = request.spec.safety_backup and not request.spec.dry_run
-    return safety_run_name(request.metadata.uid) if wanted else None
-
-
 def held_by(request: RestoreRequest) -> dict[str, str] | None:
     """Name of each BackupExecution that retention keeps for the request → why; None when it lets go for good.
 
@@ -243,13 +238,3 @@ def held_by(request: RestoreRequest) -> dict[str, str] | None:
         **({read: f"restore {name}"} if read else {}),
         **({safety: f"safetyBackup {name}"} if safety else {}),
     }
-
-
-def safety_job(own: str | None, target: str, jobs: Sequence[BackupJob]) -> BackupJob | None:
-    """The BackupJob that backs up the target before it is changed: the one that made the backup, if it is of the
-    target; else the first by name that dumps all of it."""
-    of_target = sorted(
-        (job for job in jobs if job.spec.datasource_ref.name == target), key=lambda job: job.metadata.name
-    )
-    own_job = next((job for job in of_target if job.metadata.name == own), None)
-    return own_job or next((job for job in of_target if job.spec.options == DumpOptions()), None)

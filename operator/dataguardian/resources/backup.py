@@ -337,6 +337,10 @@ class BackupExecutionStatus(RunStatus):
     )
     checksum: Checksum | None = Field(default=None, description="SHA-256 of the stored dump.")
     dump_time: Timestamp | None = Field(default=None, description="When the dump began; retention goes by it.")
+    options_digest: Annotated[str, Field(max_length=64)] | None = Field(
+        default=None,
+        description="Digest of the options of its BackupJob that it was dumped with; absent when they are not known.",
+    )
     copies: Annotated[list[Copy], Field(max_length=MAX_COPIES)] = Field(default=[], description="Where the backup is.")
     kept_by: Annotated[list[Annotated[str, Field(max_length=64)]], Field(max_length=8)] = Field(
         default=[], description="Rules of the job's retention that keep the backup, e.g. keepDaily 2026-11-24."

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from ..domain.capacity import Priority
 from ..domain.naming import RunOperation
-from ..domain.planning import backup_run
+from ..domain.plan import BackupPlan
+from ..domain.planning import backed_up, backup_run
 from ..domain.readiness import Obstacle, datasource_missing, missing_references
 from ..errors import SpecInvalid
 from ..kube.jobs import Limits
@@ -52,12 +53,13 @@ async def prepare_backup(catalog: Catalog, execution: BackupExecution) -> Prepar
     there = [location for location in locations.values() if location]
     retried = await _retried_runs(catalog, execution)
     in_use = await folders_in_use(catalog, job, but=execution.metadata.uid) if job.spec.staging else []
+    run = backup_run(execution, job, source, there, retried, in_use)
     return Prepared(
         source=source,
-        run=backup_run(execution, job, source, there, retried, in_use),
+        run=run,
         limits=Limits(active_deadline_seconds=job.spec.active_deadline_seconds, backoff_limit=job.spec.backoff_limit),
         template=job.spec.run_template,
-        chosen={"datasource": source.metadata.name},
+        chosen=backed_up(cast(BackupPlan, run.plan)),
     )
 
 

@@ -9,7 +9,8 @@ from typing import Any
 from ..domain import plan as plans
 from ..domain.naming import DATASOURCE, MANAGED_BY, OPERATION, OWNER_UID, PROGRAM, kubernetes_job_name
 from ..domain.outcome import going
-from ..domain.plan import RestorePlan
+from ..domain.plan import BackupPlan, RestorePlan
+from ..domain.planning import backed_up
 from ..domain.readiness import Obstacle
 from ..domain.restores import decided
 from ..errors import ConfigInvalid, NotStarted, SpecInvalid
@@ -67,9 +68,10 @@ async def create(context: Context, run_kind: RunKind, run: Run, prepared: Prepar
 
 def chosen(run: Run, job: JSON) -> Known:
     """What was decided when the run's Kubernetes Job was made, as fields of the run's status."""
-    if isinstance(run, RestoreRequest):
-        with suppress(ConfigInvalid):  # somebody else has made it
+    with suppress(ConfigInvalid):  # somebody else has made it
+        if isinstance(run, RestoreRequest):
             return decided(run, plans.decode(planned(job), RestorePlan))
+        return backed_up(plans.decode(planned(job), BackupPlan))
     return {"datasource": job["metadata"]["annotations"].get(DATASOURCE) or None}
 
 

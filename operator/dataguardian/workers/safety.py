@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..domain.naming import RESTORE_REQUEST
 from ..domain.readiness import Obstacle
-from ..domain.restores import safety_backup, safety_job
+from ..domain.safety import safety_backup, safety_job
 from ..domain.status import is_terminal
 from ..errors import SafetyBackupFailed, SpecInvalid
 from ..kube.client import JSON, Conflict, objects_path
@@ -13,7 +13,7 @@ from ..resources.backup import BACKUP_EXECUTION, BACKUP_JOB, BackupExecution, Ba
 from ..resources.common import API_VERSION
 from ..resources.restore import RestoreRequest
 from .context import Context
-from .prepared import NotYet, Prepared
+from .prepared import Known, NotYet, Prepared
 
 SILENCE_S = 30.0
 
@@ -29,7 +29,7 @@ async def back_up_first(context: Context, request: RestoreRequest, prepared: Pre
     namespace = request.metadata.namespace
     backup = await context.catalog.read(BACKUP_EXECUTION, namespace, name)
     if backup is None:
-        job = await _job(context, request, prepared.chosen["backup_job"], target.metadata.name)
+        job = await _job(context, request, prepared.chosen, target.metadata.name)
         backup = await _create(context, request, name, job)
     if backup.status.phase == "Completed":
         return
@@ -44,17 +44,24 @@ async def back_up_first(context: Context, request: RestoreRequest, prepared: Pre
     raise NotYet(Obstacle("SafetyBackupRunning", told), overdue=None, known=prepared.chosen)
 
 
-async def _job(context: Context, request: RestoreRequest, own: str | None, target: str) -> BackupJob:
+async def _job(context: Context, request: RestoreRequest, chosen: Known, target: str) -> BackupJob:
     found: list[BackupJob] = []
     async for page in pages(context.kube, BACKUP_JOB, dict, silence_s=SILENCE_S, namespace=request.metadata.namespace):
         found += [BackupJob.read(body) for body in page]
-    job = safety_job(own, target, found)
+    job = safety_job(chosen["backup_job"], await _part(context, request, chosen), target, found)
     if job is None:
         raise SpecInvalid(
-            f"spec.safetyBackup: no BackupJob backs up all of Datasource {target!r}.",
-            remedy="Create one (it needs no schedule), or leave safetyBackup out.",
+            f"spec.safetyBackup: no BackupJob is known to back up all of Datasource {target!r} that is replaced.",
+            remedy="Create one without options (it needs no schedule), or leave safetyBackup out.",
         )
     return job
+
+
+async def _part(context: Context, request: RestoreRequest, chosen: Known) -> str | None:
+    """Of which part of its database the backup is that is restored, as a digest of options; None when not known."""
+    name = chosen["backup_execution"]
+    backup = await context.catalog.read(BACKUP_EXECUTION, request.metadata.namespace, name) if name else None
+    return backup.status.options_digest if backup else None
 
 
 async def _create(context: Context, request: RestoreRequest, name: str, job: BackupJob) -> BackupExecution:

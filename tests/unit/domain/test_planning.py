@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from dataguardian.domain.plan import BackupPlan, CleanupPlan, FilesystemTarget, RetentionPolicy, S3Target
-from dataguardian.domain.planning import Run, backup_run, cleanup_run
+from dataguardian.domain.planning import Run, backed_up, backup_run, cleanup_run, options_digest
 from dataguardian.domain.targets import Volume
 from dataguardian.errors import SpecInvalid
+from dataguardian.resources.backup import DumpOptions
 from dataguardian.resources.storage_location import StorageLocation
 from tests.unit.entries import NOW
 from tests.unit.objects import backup_job, bucket, datasource, execution, metadata, volume
@@ -49,6 +50,18 @@ def test_a_read_only_location_is_left_out_and_named() -> None:
 
     assert [target.location for target in plan.targets] == ["local"]
     assert plan.left_out == ["primary"]
+
+
+def test_what_a_backup_is_of_is_known_by_its_plan_unless_the_dump_may_be_of_an_earlier_run() -> None:
+    job = backup_job(options={"schemas": ["b", "a"], "excludeTables": ["log"]})
+
+    plan = plan_of(backup_run(execution(), job, datasource(), [bucket()]))
+    retry = plan_of(backup_run(execution(), job, datasource(), [bucket()], [execution("failed", 6)]))
+
+    same = DumpOptions(schemas=["a", "b"], exclude_tables=["log"])
+    assert backed_up(plan) == {"datasource": "orders", "options_digest": options_digest(same)}
+    assert options_digest(same) != options_digest(DumpOptions(schemas=["a", "b"]))
+    assert backed_up(retry)["options_digest"] is None
 
 
 def test_a_staging_volume_is_mounted_beside_the_locations_to_be_written() -> None:

@@ -23,15 +23,12 @@ from dataguardian.domain.restores import (
     newest,
     refuse_other_engine,
     restore_run,
-    safety_backup,
-    safety_job,
     server_for,
     stored_copies,
 )
 from dataguardian.errors import EngineMismatch, NoCopyAvailable, NoRecentBackup, SpecInvalid
 from dataguardian.resources.backup import BackupExecution, BackupJob, Copy, RunTemplate
 from dataguardian.resources.drill import RestoreDrill
-from dataguardian.resources.execution import RUN_NAME_MAX
 from dataguardian.resources.restore import RestoreRequest
 from dataguardian.resources.storage_location import StorageLocation
 from tests.unit.entries import NOW, entry, key_of
@@ -294,26 +291,6 @@ def test_as_many_connections_build_indexes_as_the_pod_has_processors(cpu: Any, j
 
     assert build_jobs(RunTemplate(resources=resources)) == jobs
     assert build_jobs(RunTemplate()) == 2
-
-
-def test_the_target_is_backed_up_by_the_backups_own_job_else_by_the_first_that_dumps_all_of_it() -> None:
-    part: dict[str, Any] = {"options": {"schemas": ["sales"]}}
-    jobs = [named("z-own", **part), named("b"), named("a", **part), named("other", "stock")]
-
-    assert getattr(safety_job("z-own", "orders", jobs), "metadata", None) == jobs[0].metadata
-    assert getattr(safety_job("other", "orders", jobs), "metadata", None) == jobs[1].metadata
-    assert safety_job("other", "orders", [jobs[2], jobs[3]]) is None
-
-
-def test_a_safety_backup_has_one_name_and_a_dry_run_has_none() -> None:
-    request = restore_request(safetyBackup=True)
-
-    name = safety_backup(request)
-
-    assert name == f"safety-{request.metadata.uid}"
-    assert len(name) <= RUN_NAME_MAX
-    assert safety_backup(restore_request(safetyBackup=True, dryRun=True)) is None
-    assert safety_backup(restore_request()) is None
 
 
 def test_what_a_restore_reads_is_kept_until_it_has_ended() -> None:
