@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from dataguardian.domain.naming import RESTORE_REQUEST
+from dataguardian.domain.safety import WHOLE
 from dataguardian.kube.client import JSON, objects_path
 from dataguardian.resources.backup import BACKUP_EXECUTION, BACKUP_JOB
 from dataguardian.resources.datasource import KIND as DATASOURCE
@@ -166,6 +167,23 @@ async def test_another_target_is_backed_up_by_a_job_that_dumps_all_of_it(
         assert (error["code"], "BackupJob" in error["message"]) == (code, True)
 
 
+async def test_another_backup_with_the_name_of_the_safety_backup_is_refused(
+    world: World, new_context: NewContext
+) -> None:
+    await good_backup(world, "orders")
+    request = await world.create(RESTORE, "back", WANTED)
+    spec = {"backupJobRef": {"name": "orders"}, "trigger": "Manual"}
+    status = {"phase": "Completed", "datasource": "orders", "copies": [stored.COPY]}
+    name = f"safety-{request['metadata']['uid']}"
+    await stored.create(world.kube, BACKUP_EXECUTION, world.namespace, name, spec, status)
+
+    await dispatched(new_context(), world)
+
+    error = (await world.status("back", RESTORE))["error"]
+    assert (error["code"], name in error["message"]) == ("spec-invalid", True)
+    assert "restore-back" not in await world.jobs()
+
+
 async def test_a_job_that_was_narrowed_since_does_not_back_up_the_target(world: World, new_context: NewContext) -> None:
     await good_backup(world, "orders", options={"schemas": ["sales"]})
     await world.create(RESTORE, "back", WANTED)
@@ -213,12 +231,14 @@ async def test_an_operator_that_died_beside_the_safety_backup_finds_it_again(
     safety = await safety_of(world)
     path = objects_path(RESTORE, world.namespace, "back") + "/status"
     await world.kube.patch(path, {"status": {"safetyBackup": None, "datasource": None}})
-    await set_status(world.kube, BACKUP_EXECUTION, safety, {"phase": "Completed", "copies": [stored.COPY]})
+    done = {"phase": "Completed", "copies": [stored.COPY], "datasource": "orders", "optionsDigest": WHOLE}
+    await set_status(world.kube, BACKUP_EXECUTION, safety, {**done, "dumpTime": "2020-11-24T02:00:00Z"})
 
     await dispatched(new_context(), world)
 
     status = await world.status("back", RESTORE)
     assert (status["phase"], status["safetyBackup"]) == ("Running", safety["metadata"]["name"])
+    assert "2020-11-24T02:00:00Z" in status["note"]  # long before: the restore waited for something
 
 
 async def dispatched(context: Context, world: World) -> None:

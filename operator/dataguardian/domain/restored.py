@@ -15,8 +15,9 @@ NAME, SENTENCE, WORD, TEXT = 160, 320, 64, 1024  # characters
 NAMES, SENTENCES = 16, 8
 
 
-def restore_result(report: Report, *, now: datetime) -> dict[str, Any]:
-    """The fields of a RestoreRequest's status that the report knows, whether the run went well or failed."""
+def restore_result(report: Report, *, now: datetime, note: str | None = None) -> dict[str, Any]:
+    """The fields of a RestoreRequest's status that the report knows, whether the run went well or failed. ``note`` is
+    what was worth knowing before."""
     found = {
         "dump_bytes": report.dump_bytes,
         "stored_bytes": report.stored_bytes,
@@ -26,7 +27,7 @@ def restore_result(report: Report, *, now: datetime) -> dict[str, Any]:
         "storage_location": report.read_from,
         "verification": _verification(report.verification) if report.verification else None,
         "preview": _preview(report.preview, now) if report.preview else None,
-        "note": " ".join(report.warnings)[:TEXT] or None,
+        "note": " ".join([*filter(None, [note]), *report.warnings])[:TEXT] or None,
     }
     return {name: value for name, value in found.items() if value is not None}
 

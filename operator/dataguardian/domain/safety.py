@@ -1,15 +1,20 @@
-"""The backup of the target before a restore changes it: whether there is one, and by which job."""
+"""The backup of the target before a restore changes it: if there is one, by which job, and what is taken for it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime, timedelta
 
-from ..resources.backup import BackupJob, DumpOptions
+from ..errors import SpecInvalid
+from ..resources.backup import BackupExecution, BackupJob, DumpOptions
+from ..resources.common import timestamp
 from ..resources.restore import RestoreRequest
+from .catalogue import STORED
 from .naming import safety_run_name
 from .planning import options_digest
 
 WHOLE = options_digest(DumpOptions())
+FRESH = timedelta(minutes=10)  # what was written to the target since the data of its backup, nobody tells of
 
 
 def safety_backup(request: RestoreRequest) -> str | None:
@@ -35,3 +40,38 @@ def safety_job(own: str | None, restored: str | None, target: str, jobs: Iterabl
 
     found = [job for job in jobs if job.spec.datasource_ref.name == target and covers(part(job), restored)]
     return min(found, key=lambda job: (part(job) != WHOLE, job.metadata.name != own, job.metadata.name), default=None)
+
+
+def refuse_stranger(found: BackupExecution, target: str, restored: str | None) -> None:
+    """Raise SpecInvalid for a BackupExecution with the name of the safety backup that is, or has become, none: anybody
+    may make one of this name. ``restored`` is the part that is replaced, as a digest of options."""
+    if why := _strange(found, target, restored):
+        raise SpecInvalid(
+            f"BackupExecution {found.metadata.name!r} is no backup of the target that the restore can count on: {why}.",
+            remedy="Create the RestoreRequest anew: its target is then backed up under another name.",
+        )
+
+
+def _strange(found: BackupExecution, target: str, restored: str | None) -> str | None:
+    status = found.status
+    if found.spec.trigger != "Safety":
+        return f"its trigger is {found.spec.trigger}"
+    if status.phase != "Completed":
+        return None
+    if status.datasource != target:
+        named = f"Datasource {status.datasource!r}" if status.datasource else "no known Datasource"
+        return f"it is of {named} and not of {target!r}"
+    if not covers(status.options_digest, restored):
+        return "it is of a part of what is replaced"
+    if all(copy.state != STORED for copy in status.copies):
+        return "it has no stored copy"
+    return None
+
+
+def note_of(found: BackupExecution, *, now: datetime) -> str | None:
+    """What is worth knowing of the safety backup when the restore starts, which may have waited for long."""
+    dumped = found.status.dump_time or found.status.start_time
+    if dumped is None or now - dumped <= FRESH:
+        return None
+    name = found.metadata.name
+    return f"The backup of the target, {name}, has its data of {timestamp(dumped)}; what came later it has not."

@@ -134,7 +134,7 @@ def _result(status: RunStatus, report: Report, now: datetime) -> dict[str, Any]:
                 "copies": _copies(report),
             }
         case RestoreRequestStatus():
-            return restore_result(report, now=now)
+            return restore_result(report, now=now, note=status.note)
     return {}
 
 

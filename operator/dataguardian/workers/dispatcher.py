@@ -138,7 +138,7 @@ async def _dispatch(context: Context, run_kind: RunKind, run: Run) -> None:
     try:
         prepared = await run_kind.prepare(context.catalog, run)
         if isinstance(run, RestoreRequest):
-            await safety.back_up_first(context, run, prepared)
+            prepared = await safety.back_up_first(context, run, prepared)
         if full := context.slots.reserve(run, prepared.source):
             await _stand_in_line(context, run_kind, run, prepared.chosen, full)
             return

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ..domain.naming import RESTORE_REQUEST
 from ..domain.readiness import Obstacle
-from ..domain.safety import safety_backup, safety_job
+from ..domain.safety import note_of, refuse_stranger, safety_backup, safety_job
 from ..domain.status import is_terminal
 from ..errors import SafetyBackupFailed, SpecInvalid
 from ..kube.client import JSON, Conflict, objects_path
@@ -12,27 +14,29 @@ from ..kube.listing import pages
 from ..resources.backup import BACKUP_EXECUTION, BACKUP_JOB, BackupExecution, BackupJob
 from ..resources.common import API_VERSION
 from ..resources.restore import RestoreRequest
-from .context import Context
+from .context import Context, now
 from .prepared import Known, NotYet, Prepared
 
 SILENCE_S = 30.0
 
 
-async def back_up_first(context: Context, request: RestoreRequest, prepared: Prepared) -> None:
-    """Return when the target has been backed up, if the restore asks for it.
+async def back_up_first(context: Context, request: RestoreRequest, prepared: Prepared) -> Prepared:
+    """Return when the target has been backed up, if the restore asks for it; what is worth knowing of that is a note.
 
-    Raises NotYet until then, SafetyBackupFailed when it could not be, and SpecInvalid when no BackupJob is of it.
+    Raises NotYet until then, SafetyBackupFailed when it could not be, and SpecInvalid when no BackupJob is of it, or
+    when what has its name is no such backup.
     """
     name, target = safety_backup(request), prepared.source
     if name is None or target is None:
-        return
-    namespace = request.metadata.namespace
-    backup = await context.catalog.read(BACKUP_EXECUTION, namespace, name)
+        return prepared
+    source, restored = target.metadata.name, await _restored(context, request, prepared.chosen)
+    backup = await context.catalog.read(BACKUP_EXECUTION, request.metadata.namespace, name)
     if backup is None:
-        job = await _job(context, request, prepared.chosen, target.metadata.name)
+        job = await _job(context, request, prepared.chosen["backup_job"], restored, source)
         backup = await _create(context, request, name, job)
+    refuse_stranger(backup, source, restored)
     if backup.status.phase == "Completed":
-        return
+        return replace(prepared, chosen={**prepared.chosen, "note": note_of(backup, now=now())})
     if is_terminal(backup.status):
         error = backup.status.error
         raise SafetyBackupFailed(
@@ -44,24 +48,26 @@ async def back_up_first(context: Context, request: RestoreRequest, prepared: Pre
     raise NotYet(Obstacle("SafetyBackupRunning", told), overdue=None, known=prepared.chosen)
 
 
-async def _job(context: Context, request: RestoreRequest, chosen: Known, target: str) -> BackupJob:
+async def _restored(context: Context, request: RestoreRequest, chosen: Known) -> str | None:
+    """Of which part of its database the backup is that is restored, as a digest of options; None when not known."""
+    name = chosen["backup_execution"]
+    backup = await context.catalog.read(BACKUP_EXECUTION, request.metadata.namespace, name) if name else None
+    return backup.status.options_digest if backup else None
+
+
+async def _job(
+    context: Context, request: RestoreRequest, own: str | None, restored: str | None, target: str
+) -> BackupJob:
     found: list[BackupJob] = []
     async for page in pages(context.kube, BACKUP_JOB, dict, silence_s=SILENCE_S, namespace=request.metadata.namespace):
         found += [BackupJob.read(body) for body in page]
-    job = safety_job(chosen["backup_job"], await _part(context, request, chosen), target, found)
+    job = safety_job(own, restored, target, found)
     if job is None:
         raise SpecInvalid(
             f"spec.safetyBackup: no BackupJob is known to back up all of Datasource {target!r} that is replaced.",
             remedy="Create one without options (it needs no schedule), or leave safetyBackup out.",
         )
     return job
-
-
-async def _part(context: Context, request: RestoreRequest, chosen: Known) -> str | None:
-    """Of which part of its database the backup is that is restored, as a digest of options; None when not known."""
-    name = chosen["backup_execution"]
-    backup = await context.catalog.read(BACKUP_EXECUTION, request.metadata.namespace, name) if name else None
-    return backup.status.options_digest if backup else None
 
 
 async def _create(context: Context, request: RestoreRequest, name: str, job: BackupJob) -> BackupExecution:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import msgspec
+import pytest
 
 from dataguardian.domain import report as reports
 from dataguardian.domain import status as moves
@@ -48,6 +49,17 @@ def test_a_restore_says_which_copy_it_read_how_long_it_took_and_what_is_worth_kn
 
     assert (status.storage_location, status.restore_seconds, status.rows) == ("offsite", 75, 40)
     assert status.note == " ".join(warnings)
+
+
+@pytest.mark.parametrize("warnings", [[], ["The copy in 'primary' was passed over."]])
+def test_what_was_worth_knowing_at_the_start_still_is_at_the_end(warnings: list[str]) -> None:
+    running = moves.started(RestoreRequestStatus(phase="Queued"), now=NOW, note="The safety backup is old.")
+    assert running is not None
+
+    status = moves.ended(running, Report(completed=True, warnings=warnings), now=NOW)
+
+    assert status is not None
+    assert status.note == " ".join(["The safety backup is old.", *warnings])
 
 
 def test_a_passed_verification_shows_its_figures_and_its_proof() -> None:

@@ -1,14 +1,33 @@
-"""The backup of the target before a restore changes it: by which job."""
+"""The backup of the target before a restore changes it: by which job, and what is taken for it."""
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
+
 from dataguardian.domain.planning import options_digest
-from dataguardian.domain.safety import safety_backup, safety_job
-from dataguardian.resources.backup import BackupJob, DumpOptions
+from dataguardian.domain.safety import WHOLE, note_of, refuse_stranger, safety_backup, safety_job
+from dataguardian.errors import SpecInvalid
+from dataguardian.resources.backup import BackupExecution, BackupJob, DumpOptions
 from dataguardian.resources.execution import RUN_NAME_MAX
 from tests.unit.objects import metadata, restore_request
+
+DUMPED = datetime(2026, 11, 24, 2, tzinfo=UTC)
+
+
+def safety(trigger: str = "Safety", **status: Any) -> BackupExecution:
+    whole = {
+        "phase": "Completed",
+        "datasource": "orders",
+        "optionsDigest": WHOLE,
+        "dumpTime": "2026-11-24T02:00:00Z",
+        "copies": [{"location": "primary", "key": "a/manifest.json", "state": "Stored"}],
+        **status,
+    }
+    spec = {"backupJobRef": {"name": "nightly"}, "trigger": trigger}
+    return BackupExecution.read({"metadata": metadata("safety-6", 6), "spec": spec, "status": whole})
 
 
 def named(name: str, target: str = "orders", **spec: Any) -> BackupJob:
@@ -50,3 +69,37 @@ def test_a_safety_backup_has_one_name_and_a_dry_run_has_none() -> None:
     assert len(name) <= RUN_NAME_MAX
     assert safety_backup(restore_request(safetyBackup=True, dryRun=True)) is None
     assert safety_backup(restore_request()) is None
+
+
+def test_the_safety_backup_is_a_stored_one_of_the_target() -> None:
+    refuse_stranger(safety(), "orders", None)
+    refuse_stranger(safety(phase="Running", datasource=None, copies=[]), "orders", None)
+    refuse_stranger(safety(optionsDigest="part"), "orders", "part")
+
+
+@pytest.mark.parametrize(
+    ("trigger", "status", "why"),
+    [
+        ("Manual", {}, "trigger is Manual"),
+        ("Manual", {"phase": "Running"}, "trigger is Manual"),
+        ("Import", {}, "trigger is Import"),
+        ("Safety", {"datasource": "stock"}, "'stock'"),
+        ("Safety", {"datasource": None}, "of no known Datasource"),
+        ("Safety", {"optionsDigest": "part"}, "a part"),
+        ("Safety", {"optionsDigest": None}, "a part"),
+        ("Safety", {"copies": []}, "no stored copy"),
+    ],
+)
+def test_another_backup_is_not_taken_for_the_safety_backup(trigger: str, status: dict[str, Any], why: str) -> None:
+    with pytest.raises(SpecInvalid) as refused:
+        refuse_stranger(safety(trigger, **status), "orders", "other")
+
+    assert why in refused.value.what
+    assert "'safety-6'" in refused.value.what
+
+
+def test_a_restore_that_starts_long_after_the_data_of_its_safety_backup_says_so() -> None:
+    assert note_of(safety(), now=DUMPED + timedelta(minutes=10)) is None
+    note = note_of(safety(), now=DUMPED + timedelta(minutes=11))
+    assert note is not None
+    assert "2026-11-24T02:00:00Z" in note
