@@ -6,31 +6,36 @@ Nothing else deletes stored data. A cleanup goes by the rules that the job has w
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from functools import partial
+from typing import cast
 
 from ..domain import judgement
 from ..domain.catalogue import Entry
 from ..domain.naming import GENERATION, HELD, REFUTED
-from ..domain.plan import RetentionPolicy
+from ..domain.plan import RestorePlan, RetentionPolicy
 from ..domain.planning import cleanup_run
 from ..domain.policies import caught_up, retention_policy, unfinished_before
+from ..domain.readiness import Obstacle
 from ..domain.report import Report
 from ..kube.jobs import Limits
 from ..kube.status import change_status
 from ..resources import restore, storage_location
 from ..resources.backup import BACKUP_EXECUTION, BACKUP_JOB, BackupJob
-from . import rows, side_jobs
+from ..resources.restore import RestoreRequest
+from . import line, rows, side_jobs
 from .context import Context, now
 from .in_use import folders_in_use
 from .judgements import usable_locations, write_judgement
 from .loop import attempt
 from .news import News
+from .prepared import NotYet, Prepared
 from .removals import learn
 from .side_jobs import Ended, SideJob, SideOperation
 
 TICK_S = 5.0
+RUNNING = "CleanupRunning"  # what a restore waits for
 # Only the stores know what runs have left there that did not complete.
 LOOK = timedelta(days=1)
 
@@ -45,7 +50,7 @@ class Cleanup:
     async def step(self) -> None:
         """A step of the worker ``cleanup``."""
         if not self._news.is_there():
-            await side_jobs.settle(self._context, CLEANUP)
+            await _settle_ended(self._context)
         elif await clean_all(self._context):
             self._news.is_taken()
 
@@ -53,7 +58,7 @@ class Cleanup:
 async def clean_all(context: Context) -> bool:
     """Act on ended cleanups, judge the jobs that are due, and start the cleanups that these need, as many as there is
     room for. True when none was due."""
-    await side_jobs.settle(context, CLEANUP)
+    await _settle_ended(context)
     if not context.catalog.entries.loaded:
         return False
     jobs, running, any_due = context.catalog.all(BACKUP_JOB), _running(context), False
@@ -72,10 +77,31 @@ async def clean_all(context: Context) -> bool:
     return not any_due
 
 
+async def _settle_ended(context: Context) -> None:
+    """Act on ended cleanups; the restores that have waited for one go on."""
+    if await side_jobs.settle(context, CLEANUP):
+        await line.call(context, RUNNING)
+
+
+def spare(context: Context, request: RestoreRequest, prepared: Prepared) -> None:
+    """From here on no cleanup removes the backup that the restore is about to read.
+
+    Raises NotYet while one goes on that was started without knowing so: what it removes was decided then.
+    """
+    status = request.status.model_copy(update=dict(prepared.chosen))
+    context.catalog.holds.put(request.model_copy(update={"status": status}))
+    name, plan = _name_for(status.backup_job or ""), cast(RestorePlan, prepared.run.plan)
+    notes = side_jobs.notes_of(context, request.metadata.namespace, name)
+    if notes is None or plan.backup_execution_id in notes.get(HELD, "").split():
+        return
+    told = f"Kubernetes Job {name!r} removes old backups, and may not know that this one is to be restored."
+    raise NotYet(Obstacle(RUNNING, f"{told} The restore starts at its end."), overdue=None, known=prepared.chosen)
+
+
 def _due(context: Context, jobs: Iterable[BackupJob]) -> Iterator[tuple[BackupJob, RetentionPolicy]]:
     for job in jobs:
         policy = retention_policy(job)
-        open_already = side_jobs.is_open(context, job.metadata.namespace, _name(job))
+        open_already = side_jobs.is_open(context, job.metadata.namespace, _name_for(job.metadata.name))
         if policy is not None and not open_already and _is_due(context, job):
             yield job, policy
 
@@ -105,8 +131,8 @@ def _held(context: Context, job: BackupJob) -> dict[str, str]:
     return judgement.held_backups(_entries(context, job), holds) if holds else {}
 
 
-def _name(job: BackupJob) -> str:
-    return f"cleanup-{job.metadata.name}"
+def _name_for(job: str) -> str:
+    return f"cleanup-{job}"
 
 
 async def _act(context: Context, job: BackupJob, policy: RetentionPolicy, *, is_running: bool) -> None:
@@ -118,10 +144,10 @@ async def _act(context: Context, job: BackupJob, policy: RetentionPolicy, *, is_
         await _settle(context, job, judged.report, judgement.digest(entries, held))
     # It may want a volume that a run holds. Where runs overlap, there may never be a moment without one.
     elif not is_running or job.spec.concurrency_policy == "Allow":
-        await _start(context, job, policy, held)
+        await _start(context, job, policy)
 
 
-async def _start(context: Context, job: BackupJob, policy: RetentionPolicy, held: Mapping[str, str]) -> None:
+async def _start(context: Context, job: BackupJob, policy: RetentionPolicy) -> None:
     """Start the cleanup of a job, unless its rules have just changed: then it is judged by the new ones first."""
     locations, meta = list(usable_locations(context, job).values()), job.metadata
     if not locations or not side_jobs.has_room(context, CLEANUP):
@@ -132,8 +158,9 @@ async def _start(context: Context, job: BackupJob, policy: RetentionPolicy, held
     current = await context.catalog.read(BACKUP_JOB, meta.namespace, meta.name)
     if current is None or (current.metadata.uid, current.metadata.generation) != (meta.uid, meta.generation):
         return
+    held = _held(context, job)  # nothing is awaited from here until it is known that the cleanup starts: see ``spare``
     wanted = SideJob(
-        name=_name(job),
+        name=_name_for(job.metadata.name),
         kind=BACKUP_JOB,
         owner=job,
         run=cleanup_run(job, policy, locations, unfinished_before=before, in_use=in_use, held=held, refuted=refuted),

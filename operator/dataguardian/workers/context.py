@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -80,8 +80,10 @@ class Context:
     # The newest pod of each run and check, by the UID of their object. The last that was seen of a run's pod stays
     # until the run has ended: it may be all that is left of the result.
     pods: dict[str, JSON] = field(default_factory=dict)
-    # Kubernetes Jobs that are done for an object that exists, by namespace and name, and their pods by the Job's UID.
+    # Kubernetes Jobs that are done for an object that exists, by namespace and name, the notes of those that are being
+    # made, and the pods by the Job's UID.
     side_jobs: dict[tuple[str, str], JSON] = field(default_factory=dict)
+    side_starts: dict[tuple[str, str], Mapping[str, str]] = field(default_factory=dict)
     side_pods: dict[str, JSON] = field(default_factory=dict)
     # What is left alone for a while because it failed.
     pauses: Pauses = field(default_factory=Pauses)

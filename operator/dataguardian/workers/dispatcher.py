@@ -14,7 +14,7 @@ from typing import Any
 
 from ..domain import status as moves
 from ..domain.capacity import PRIORITIES
-from ..domain.naming import DATASOURCE, OWNER_UID, kubernetes_job_name
+from ..domain.naming import DATASOURCE, OPERATION, OWNER_UID, kubernetes_job_name
 from ..domain.outcome import finished
 from ..domain.readiness import Obstacle
 from ..domain.startup import REMEDIES, refusal
@@ -27,7 +27,7 @@ from ..resources import datasource, storage_location
 from ..resources.backup import BackupExecution
 from ..resources.common import Resource
 from ..resources.restore import RestoreRequest
-from . import cancel, line, recorder, run_jobs, safety
+from . import cancel, cleanup, line, recorder, run_jobs, safety, side_jobs
 from .context import Context, now
 from .loop import attempt, enrol
 from .operations import RUN_KINDS, RunKind
@@ -138,6 +138,7 @@ async def _dispatch(context: Context, run_kind: RunKind, run: Run) -> None:
     try:
         prepared = await run_kind.prepare(context.catalog, run)
         if isinstance(run, RestoreRequest):
+            cleanup.spare(context, run, prepared)
             prepared = await safety.back_up_first(context, run, prepared)
         if full := context.slots.reserve(run, prepared.source):
             await _stand_in_line(context, run_kind, run, prepared.chosen, full)
@@ -193,6 +194,9 @@ async def _take_over(context: Context) -> None:
     jobs, _ = await context.kube.list(jobs_path(), label_selector=SELECTOR)
     for job in jobs:
         meta = job["metadata"]
+        if meta["labels"][OPERATION] not in RUN_KINDS:
+            side_jobs.observe(context, "ADDED", job)
+            continue
         found = context.slots.find(meta["labels"][OWNER_UID])
         if found and found[1].status.phase == "Queued" and not finished(job):
             source = meta["annotations"].get(DATASOURCE)

@@ -68,6 +68,11 @@ async def call_waiting(context: Context, called: set[str]) -> None:
     await _call(context, context.slots.queued(), called)
 
 
+async def call(context: Context, reason: str) -> None:
+    """Give entries to all that say that they wait for this: it has come."""
+    await _call(context, [(run_kind, run) for run_kind, run in context.slots.queued() if reason_of(run) == reason])
+
+
 async def _call(context: Context, waiting: Sequence[Open], called: set[str] | None = None) -> None:
     for run_kind, run in upcoming(context, waiting, called or set()):
         await attempt("sweep", partial(push, context, run_kind, run))

@@ -108,6 +108,18 @@ def is_open(context: Context, namespace: str, name: str) -> bool:
     return (namespace, name) in context.side_jobs
 
 
+def notes_of(context: Context, namespace: str, name: str) -> Mapping[str, str] | None:
+    """What was noted at the start of a side job that goes on, or is being made; None when there is none.
+
+    One whose end only history has still to know of does nothing any more.
+    """
+    job = context.side_jobs.get((namespace, name))
+    if job is None:
+        return context.side_starts.get((namespace, name))
+    is_over = finished(job) and not context.pauses.is_over(("end", job["metadata"]["uid"]), now())
+    return None if is_over else job["metadata"]["annotations"]
+
+
 def has_room(context: Context, side: SideOperation) -> bool:
     """Whether another one may be started."""
     return _room(context, side) > 0
@@ -118,6 +130,15 @@ def _room(context: Context, side: SideOperation) -> int:
 
 
 async def _start(context: Context, side: SideOperation, wanted: SideJob) -> None:
+    key = wanted.owner.metadata.namespace, wanted.name
+    context.side_starts[key] = wanted.notes
+    try:
+        await _make(context, side, wanted)
+    finally:
+        del context.side_starts[key]
+
+
+async def _make(context: Context, side: SideOperation, wanted: SideJob) -> None:
     owner = wanted.owner.metadata
     body = job_manifest(
         name=wanted.name,
@@ -147,11 +168,12 @@ async def _start(context: Context, side: SideOperation, wanted: SideJob) -> None
     observe(context, "ADDED", made)
 
 
-async def settle(context: Context, side: SideOperation) -> None:
-    """Act on the ends of all that have ended, or that cannot start, and delete them."""
-    for job in list(context.side_jobs.values()):
-        if _belongs(job, side):
-            await attempt(side.worker, partial(_settle, context, side, job))
+async def settle(context: Context, side: SideOperation) -> bool:
+    """Act on the ends of all that have ended, or that cannot start, and delete them. True when there was one."""
+    jobs = [job for job in context.side_jobs.values() if _belongs(job, side)]
+    for job in jobs:
+        await attempt(side.worker, partial(_settle, context, side, job))
+    return any(_key(job) not in context.side_jobs for job in jobs)
 
 
 async def _settle(context: Context, side: SideOperation, job: JSON) -> None:
