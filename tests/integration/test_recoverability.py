@@ -202,6 +202,22 @@ async def test_a_backup_that_fails_its_verification_is_no_longer_what_can_be_bro
     assert await first.verdict() == ("False", "VerificationFailed")
 
 
+async def test_a_pass_that_is_seen_late_hides_no_newer_failure(first: Operator, namespace: str) -> None:
+    job = await stored.job(first.context, namespace)
+    entry = await stored.entry(first.context, job, 1, datasource="orders")
+    await first.start()
+    failed = await first.ended("failed", ago_s=30, phase="Failed", error=FAULT)
+    await first.see_restore(failed)
+    await first.assessor.step()
+
+    await first.see_restore(await first.ended("passed", ago_s=60))
+    await first.assessor.step()
+
+    status = (await stored.read(first.kube, entry)).status
+    assert (status.last_verification, status.last_verification_time) == ("Failed", failed.status.completion_time)
+    assert (status.last_verified_time is not None, await first.verdict()) == (True, ("False", "NoBackup"))
+
+
 async def test_a_run_that_says_nothing_of_the_backup_writes_nothing(first: Operator) -> None:
     await stored.entry(first.context, await stored.job(first.context, first.namespace))
     await first.start()

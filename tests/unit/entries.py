@@ -69,6 +69,7 @@ def entry(
         copies=tuple(KnownCopy(location, key_of(number), state) for location, state in states.items()),  # type: ignore[arg-type]
         kept_by=kept_by,
         verification=verification,
+        judged=verified,
         verified=verified,
         seen=NOW,
     )

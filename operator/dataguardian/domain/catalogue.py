@@ -41,6 +41,7 @@ class Entry:
     copies: tuple[KnownCopy, ...]
     kept_by: tuple[str, ...]
     verification: Verdict | None  # what the latest one found
+    judged: datetime | None  # when that ended
     verified: datetime | None  # when the latest one ended that found the backup to be whole
     seen: datetime = field(compare=False)  # when the copies were first seen to be as they are
 
@@ -77,6 +78,7 @@ def entry_of(execution: BackupExecution, *, seen: datetime) -> Entry:
         copies=tuple(KnownCopy(intern(copy.location), intern(copy.key), copy.state) for copy in status.copies),
         kept_by=tuple(map(intern, status.kept_by)),
         verification=status.last_verification,
+        judged=status.last_verification_time,
         verified=status.last_verified_time,
         seen=seen,
     )

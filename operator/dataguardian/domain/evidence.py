@@ -67,14 +67,17 @@ def is_about(found: Evidence, entry: Entry) -> bool:
 
 
 def verification(
-    found: Evidence, last: Verdict | None, verified: datetime | None
-) -> tuple[Verdict | None, datetime | None]:
-    """What the latest verification of a backup found, and when the latest one ended that found it to be whole."""
-    if found.verdict == "Passed" and (verified is None or found.ended > verified):
-        return "Passed", found.ended
-    if found.verdict == "Failed" and (verified is None or found.ended >= verified):
-        return "Failed", verified
-    return last, verified
+    found: Evidence, last: Verdict | None, judged: datetime | None, verified: datetime | None
+) -> tuple[Verdict | None, datetime | None, datetime | None]:
+    """What the latest verification of a backup found, when that ended, and when the latest one ended that found the
+    backup to be whole. The same comes of all evidence, in whatever order it comes."""
+    if found.verdict is None:
+        return last, judged, verified
+    if found.verdict == "Passed" and _is_later(found.ended, verified):
+        verified = found.ended
+    if judged is None or (found.ended, found.verdict == "Failed") > (judged, last == "Failed"):
+        last, judged = found.verdict, found.ended
+    return last, judged, verified
 
 
 def proven(known: Recoverability, found: Evidence) -> Recoverability:

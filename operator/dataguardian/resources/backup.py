@@ -354,6 +354,7 @@ class BackupExecutionStatus(RunStatus):
     last_verification: Verdict | None = Field(
         default=None, description="What the latest verification of the backup found."
     )
+    last_verification_time: Timestamp | None = Field(default=None, description="When that verification ended.")
 
 
 class BackupExecution(Resource[BackupExecutionSpec, BackupExecutionStatus]):

@@ -157,13 +157,16 @@ async def _tell_entry(context: Context, found: Evidence) -> None:
     entry = _entry_of(context, found)
     if entry is None:
         return
-    before = entry.verification, entry.verified
+    before = entry.verification, entry.judged, entry.verified
     if verification(found, *before) == before:
         return
 
     def change(status: BackupExecutionStatus) -> BackupExecutionStatus:
-        last, verified = verification(found, status.last_verification, status.last_verified_time)
-        return status.model_copy(update={"last_verification": last, "last_verified_time": verified})
+        last, judged, verified = verification(
+            found, status.last_verification, status.last_verification_time, status.last_verified_time
+        )
+        update = {"last_verification": last, "last_verification_time": judged, "last_verified_time": verified}
+        return status.model_copy(update=update)
 
     await change_entry(context, entry, change)
 

@@ -120,8 +120,9 @@ def test_a_backup_that_took_the_name_of_the_one_that_was_verified_is_not_proven(
     assert not is_about(found(1), entry(2, age=timedelta(hours=2)))
 
 
-def after(*evidence: Evidence) -> tuple[Verdict | None, datetime | None]:
-    last: tuple[Verdict | None, datetime | None] = (None, None)
+def after(*evidence: Evidence) -> tuple[Verdict | None, datetime | None, datetime | None]:
+    """What the entry says then: the verdict, when it was made, and when the backup was last found to be whole."""
+    last: tuple[Verdict | None, datetime | None, datetime | None] = (None, None, None)
     for each in evidence:
         last = verification(each, *last)
     return last
@@ -130,10 +131,15 @@ def after(*evidence: Evidence) -> tuple[Verdict | None, datetime | None]:
 def test_the_latest_verification_of_a_backup_counts_and_a_failed_one_keeps_the_time_of_the_last_that_passed() -> None:
     passed, failed = found(2, "Passed"), found(1, "Failed")
 
-    assert after(passed, failed) == ("Failed", passed.ended)
-    assert after(failed, found(0, "Passed")) == ("Passed", NOW)
-    assert after(found(0, "Passed"), failed) == ("Passed", NOW)
-    assert after(found(0, seconds=3)) == (None, None)
+    assert after(passed, failed) == ("Failed", failed.ended, passed.ended)
+    assert after(failed, found(0, "Passed")) == ("Passed", NOW, NOW)
+    assert after(found(0, seconds=3)) == (None, None, None)
+
+
+def test_a_pass_that_is_told_late_hides_no_newer_failure() -> None:
+    passed, failed = found(2, "Passed"), found(1, "Failed")
+
+    assert after(failed, passed) == after(passed, failed)
 
 
 def test_a_failed_verification_clears_nothing_and_one_that_passes_later_clears_it() -> None:
@@ -160,7 +166,9 @@ def test_in_whatever_order_and_however_often_evidence_comes_the_same_is_known(
     runs: list[tuple[int, tuple[Verdict | None, int | None]]],
 ) -> None:
     evidence = [found(hours, verdict, backup=f"b-{hours}", seconds=seconds) for hours, (verdict, seconds) in runs]
+    entries = [after(*order) for order in permutations(evidence)]
     once = [reduce(proven, order, Recoverability()) for order in permutations(evidence)]
     twice = [reduce(proven, (*order, *order), Recoverability()) for order in permutations(evidence)]
 
     assert all(result == once[0] for result in (*once, *twice))
+    assert all(result == entries[0] for result in entries)
