@@ -15,6 +15,7 @@ from dataguardian.kube.client import Kubernetes, objects_path
 from dataguardian.kube.jobs import planned
 from dataguardian.resources import storage_location
 from dataguardian.resources.backup import BACKUP_JOB
+from dataguardian.workers import cleanup as cleanup_worker
 from dataguardian.workers.context import Context
 from dataguardian.workers.in_use import folder_of
 
@@ -161,7 +162,10 @@ async def test_a_backup_that_the_stores_keep_after_all_is_not_asked_for_again(co
     assert await cleanups(context, namespace) == []
 
 
-async def test_a_cleanup_spares_what_a_run_that_has_not_ended_may_use(context: Context, namespace: str) -> None:
+async def test_a_cleanup_spares_what_a_run_that_has_not_ended_may_use(
+    context: Context, namespace: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cleanup_worker, "now", lambda: datetime.now(UTC) + timedelta(days=3))
     await stored.location(context, namespace)
     job = await stored.job(context, namespace, retention={"unfinishedMaxAge": "24h"})
     failed = await stored.entry(context, job, 1, phase="Failed", copies={})
@@ -172,7 +176,24 @@ async def test_a_cleanup_spares_what_a_run_that_has_not_ended_may_use(context: C
     (cleanup,) = await cleanups(context, namespace)
 
     plan = plans.decode(planned(cleanup), CleanupPlan)
-    assert plan.in_use == sorted(["2", folder_of(failed), folder_of(retry)])
+    assert plan.in_use == sorted([folder_of(failed), folder_of(retry)])
     assert plan.unfinished_before is not None
-    age = datetime.now(UTC) - datetime.fromisoformat(plan.unfinished_before)
+    age = datetime.now(UTC) + timedelta(days=3) - datetime.fromisoformat(plan.unfinished_before)
     assert timedelta(hours=24) < age < timedelta(hours=25)
+
+
+async def test_a_cleanup_that_cannot_be_told_all_is_not_started_and_says_so(
+    context: Context, namespace: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plans, "LIMIT_BYTES", 300)
+    await stored.location(context, namespace)
+    job = await stored.job(context, namespace, retention=RULES)
+    for number in (1, 2):
+        await stored.entry(context, job, number)
+
+    assert await cleanups(context, namespace) == []
+
+    status = (await read(context, job)).status.retention
+    assert status is not None
+    assert "cleanup" in (status.message or "")
+    assert status.next_check_time is not None

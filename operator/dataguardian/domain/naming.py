@@ -65,6 +65,12 @@ def folder_time(name: str) -> datetime | None:
         return None
 
 
+def is_older(name: str, before: datetime) -> bool:
+    """Whether a folder is that of a run which was created before this moment."""
+    time = folder_time(name)
+    return time is not None and time < before
+
+
 def job_folder(namespace: str, job: str, job_uid: str) -> str:
     """Where all backups of a job are stored below their location's prefix."""
     return f"{namespace}/{job}-{job_uid[:8]}"

@@ -20,6 +20,7 @@ WORK_DIR = "/run/dataguardian/work"  # a small volume in memory: libpq reads a p
 VOLUMES_DIR = "/run/dataguardian/volumes"
 SERVER_SOCKET_DIR = "/run/dataguardian/server"  # of a throw-away server, shared with its container
 SERVER_DATA_DIR = "/run/dataguardian/server-data"  # its disk
+LIMIT_BYTES = 127 * 1024  # Linux takes 128 KiB for one variable of an environment, with its name
 STAGING = "staging"  # the name of the volume that dumps are staged on, where a location has its own
 
 
@@ -198,6 +199,11 @@ PlanT = TypeVar("PlanT", bound=msgspec.Struct)
 def encode(plan: Plan) -> str:
     """The plan as one line of JSON."""
     return msgspec.json.encode(plan).decode()
+
+
+def fits(plan: Plan) -> bool:
+    """Whether a runner can be given the plan."""
+    return len(msgspec.json.encode(plan)) <= LIMIT_BYTES
 
 
 def decode(text: str, kind: type[PlanT]) -> PlanT:

@@ -9,10 +9,14 @@ from datetime import datetime
 from hashlib import sha256
 from typing import Any
 
+import msgspec
+
+from ..errors import SpecInvalid
 from ..resources.backup import BackupExecution, BackupJob, DumpOptions
 from ..resources.datasource import Datasource
 from ..resources.storage_location import StorageLocation
-from .naming import backup_folder, job_folder
+from . import plan as plans
+from .naming import backup_folder, is_older, job_folder
 from .plan import (
     BackupPlan,
     CleanupPlan,
@@ -138,7 +142,8 @@ def cleanup_run(
     """The judgement of all backups of a job, in all its locations. ``held``: see ``retention.judge``. ``refuted``: ids
     of those that count as damaged.
 
-    What is left of runs from before ``unfinished_before`` goes too, but for the folders ``in_use``.
+    What is left of runs from before ``unfinished_before`` goes too, but for the folders ``in_use``; it stays when these
+    are too many for a plan. Raises SpecInvalid when the backups are.
     """
     targets, secrets, volumes = targets_of(locations, read_only=False)
     meta = job.metadata
@@ -148,10 +153,18 @@ def cleanup_run(
         targets=targets,
         read_only=[location.metadata.name for location in locations if is_read_only(location)],
         unfinished_before=unfinished_before.isoformat() if unfinished_before else None,
-        in_use=list(in_use),
+        in_use=[folder for folder in in_use if unfinished_before and is_older(folder, unfinished_before)],
         held=dict(held or {}),
         refuted=list(refuted),
     )
+    if not plans.fits(plan):
+        plan = msgspec.structs.replace(plan, unfinished_before=None, in_use=[])
+    if not plans.fits(plan):
+        raise SpecInvalid(
+            f"No cleanup can be told of all {len(plan.held) + len(plan.refuted)} backups that restores hold or whose "
+            "verification failed.",
+            remedy="Confirm or delete RestoreRequests, and delete BackupExecutions whose backup is of no use.",
+        )
     return Run(plan, secrets, volumes)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from datetime import datetime
 
 from ..domain import manifest as manifests
-from ..domain.naming import folder_time
+from ..domain.naming import is_older
 from ..storage import Storage
 from . import finding
 from .finding import Folder
@@ -25,8 +25,7 @@ def with_partial(storage: Storage, job: str, known: Collection[Folder], backups:
 
 def is_of_no_use(folder: Folder, before: datetime, needed: Collection[str]) -> bool:
     """Whether the run of an unfinished folder was created before this moment, and nobody needs the folder."""
-    time = folder_time(folder.name)
-    return time is not None and time < before and folder.name not in needed
+    return is_older(folder.name, before) and folder.name not in needed
 
 
 def remove(storage: Storage, folder: Folder) -> bool:

@@ -6,6 +6,7 @@ Nothing else deletes stored data. A cleanup goes by the rules that the job has w
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from functools import partial
@@ -14,11 +15,12 @@ from typing import cast
 from ..domain import judgement
 from ..domain.catalogue import Entry
 from ..domain.naming import GENERATION, HELD, REFUTED
-from ..domain.plan import RestorePlan, RetentionPolicy
+from ..domain.plan import CleanupPlan, RestorePlan, RetentionPolicy
 from ..domain.planning import cleanup_run
 from ..domain.policies import caught_up, retention_policy, unfinished_before
 from ..domain.readiness import Obstacle
-from ..domain.report import Report
+from ..domain.report import Report, failed
+from ..errors import SpecInvalid
 from ..kube.jobs import Limits
 from ..kube.status import change_status
 from ..resources import restore, storage_location
@@ -33,6 +35,8 @@ from .news import News
 from .prepared import NotYet, Prepared
 from .removals import learn
 from .side_jobs import Ended, SideJob, SideOperation
+
+log = logging.getLogger(__name__)
 
 TICK_S = 5.0
 RUNNING = "CleanupRunning"  # what a restore waits for
@@ -159,13 +163,17 @@ async def _start(context: Context, job: BackupJob, policy: RetentionPolicy) -> N
     if current is None or (current.metadata.uid, current.metadata.generation) != (meta.uid, meta.generation):
         return
     held = _held(context, job)  # nothing is awaited from here until it is known that the cleanup starts: see ``spare``
+    try:
+        run = cleanup_run(job, policy, locations, unfinished_before=before, in_use=in_use, held=held, refuted=refuted)
+    except SpecInvalid as error:
+        await _settle(context, job, failed(error, "cleanup"), judgement.digest(_entries(context, job), held))
+        return
+    if before is not None and cast(CleanupPlan, run.plan).unfinished_before is None:
+        told = f"{len(in_use)} folders of BackupJob {meta.name!r} are in use: too many to remove what is unfinished."
+        log.warning(told, extra={"action": "unfinished_kept", "namespace": meta.namespace, "job": meta.name})
+    notes = {GENERATION: str(meta.generation), HELD: " ".join(held), REFUTED: " ".join(refuted)}
     wanted = SideJob(
-        name=_name_for(job.metadata.name),
-        kind=BACKUP_JOB,
-        owner=job,
-        run=cleanup_run(job, policy, locations, unfinished_before=before, in_use=in_use, held=held, refuted=refuted),
-        notes={GENERATION: str(meta.generation), HELD: " ".join(held), REFUTED: " ".join(refuted)},
-        template=job.spec.run_template,
+        name=_name_for(meta.name), kind=BACKUP_JOB, owner=job, run=run, notes=notes, template=job.spec.run_template
     )
     await side_jobs.start_all(context, CLEANUP, [wanted])
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 
+from dataguardian.domain import plan as plans
+from dataguardian.domain.naming import run_folder
 from dataguardian.domain.plan import BackupPlan, CleanupPlan, FilesystemTarget, RetentionPolicy, S3Target
 from dataguardian.domain.planning import Run, backed_up, backup_run, cleanup_run, options_digest
 from dataguardian.domain.targets import Volume
@@ -108,6 +111,38 @@ def test_a_cleanup_removes_what_is_unfinished_only_when_the_job_says_so() -> Non
     plans = [cleanup_run(backup_job(), policy, [bucket()], unfinished_before=before).plan for before in (None, NOW)]
 
     assert [plan.unfinished_before for plan in plans if isinstance(plan, CleanupPlan)] == [None, NOW.isoformat()]
+
+
+def cleanup(**spared: Any) -> CleanupPlan:
+    run = cleanup_run(backup_job(), RetentionPolicy(max_backups=3), [bucket()], unfinished_before=NOW, **spared)
+    assert isinstance(run.plan, CleanupPlan)
+    return run.plan
+
+
+def folders(count: int, age: timedelta) -> list[str]:
+    return [run_folder(f"{number:08x}", NOW - age) for number in range(count)]
+
+
+def test_a_cleanup_is_told_of_folders_in_use_that_are_old_enough_to_be_removed_and_of_no_other() -> None:
+    old, young = folders(2, timedelta(days=2)), folders(9000, -timedelta(seconds=1))
+
+    assert cleanup(in_use=[*old, *young, "no-folder-of-a-run"]).in_use == old
+
+
+def test_a_cleanup_that_cannot_be_told_of_all_folders_in_use_leaves_what_is_unfinished_alone() -> None:
+    plan = cleanup(in_use=folders(9000, timedelta(days=2)), held={str(UUID(int=1)): "restore back"})
+
+    assert (plan.unfinished_before, plan.in_use) == (None, [])
+    assert plan.held == {str(UUID(int=1)): "restore back"}
+    assert plans.fits(plan)
+
+
+@pytest.mark.parametrize("spared", ["held", "refuted"])
+def test_a_cleanup_that_cannot_be_told_of_all_backups_that_stay_is_refused(spared: str) -> None:
+    ids = [str(UUID(int=number)) for number in range(4000)]
+
+    with pytest.raises(SpecInvalid, match="4000 backups"):
+        cleanup(**{spared: dict.fromkeys(ids, "restore back") if spared == "held" else ids})
 
 
 @pytest.mark.parametrize(
