@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from dataguardian.runner import retention
+from dataguardian.runner import attended, retention
 from dataguardian.runner.lines import Lines
 from dataguardian.runner.run import Run
 from dataguardian.storage import Storage, opened
@@ -56,7 +56,7 @@ def test_a_removal_that_died_at_any_point_is_finished_by_the_next_cleanup(
     shelf = primary if kind == "s3" else offsite
     store([shelf], 1, 2)
     plan = cleanup_plan(shelf, max_backups=1)
-    monkeypatch.setattr(retention, "opened", lambda target: Mortal(opened(target), change, after=after))
+    monkeypatch.setattr(attended, "opened", lambda target: Mortal(opened(target), change, after=after))
     with pytest.raises(Dies):
         retention.apply(plan, Run(Lines("cleanup")))
 
@@ -76,7 +76,7 @@ def test_a_removal_that_had_not_begun_is_given_up_when_the_policy_keeps_the_back
     store([primary], 1, 2)
     before = primary.stored
     plan = cleanup_plan(primary, max_backups=1)
-    monkeypatch.setattr(retention, "opened", lambda target: Mortal(opened(target), 1, after=False))
+    monkeypatch.setattr(attended, "opened", lambda target: Mortal(opened(target), 1, after=False))
     with pytest.raises(Dies):
         retention.apply(plan, Run(Lines("cleanup")))
     assert primary.stored != before
@@ -110,7 +110,7 @@ def test_a_removal_that_another_cleanup_finishes_meanwhile_is_no_error(
     store([shelf], 1)
     marker = f"{folder_of(manifest(2))}/removing.json"
     shelf.put(marker, b"{}")
-    monkeypatch.setattr(retention, "opened", lambda target: Emptied(opened(target), lambda: shelf.delete(marker)))
+    monkeypatch.setattr(attended, "opened", lambda target: Emptied(opened(target), lambda: shelf.delete(marker)))
 
     report = retention.apply(cleanup_plan(shelf, max_backups=1), Run(Lines("cleanup")))
 

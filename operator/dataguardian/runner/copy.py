@@ -9,8 +9,8 @@ from ..domain.manifest import Manifest
 from ..domain.plan import CopyPlan, Target
 from ..domain.report import Report, StoredCopy
 from ..errors import BackupCorrupt, DataGuardianError, NotFound
-from ..storage import opened
 from . import stored
+from .attended import attended
 from .copies import Copies
 from .location import Copy
 from .run import Run
@@ -75,7 +75,7 @@ class _Copy:
 
     def _filled_from(self, source: Target) -> tuple[Manifest, bytes]:
         self._run.enter("connect")
-        storage = opened(source)
+        storage = attended(source, self._run)
         content = stored.content(storage, self._plan.manifest_key)
         manifest = self._right(stored.parsed(content))
         targets = self._targets

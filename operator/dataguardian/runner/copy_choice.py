@@ -19,8 +19,9 @@ from ..errors import (
     StorageUnavailable,
     VerificationFailed,
 )
-from ..storage import Storage, opened
+from ..storage import Storage
 from . import stored
+from .attended import attended
 from .run import Run
 
 # What may pass tells more than what will not; among these, the first that matches counts most.
@@ -56,7 +57,7 @@ def first_readable(plan: RestorePlan, run: Run, use: Callable[[ChosenCopy], Repo
     for source in plan.sources:
         location = source.target.location
         try:
-            chosen = _opened(plan, source)
+            chosen = _opened(plan, source, run)
         except _TELLING as error:
             failure: DataGuardianError = error
         else:
@@ -74,8 +75,8 @@ def first_readable(plan: RestorePlan, run: Run, use: Callable[[ChosenCopy], Repo
     raise _most_telling(passed)
 
 
-def _opened(plan: RestorePlan, source: RestoreSource) -> ChosenCopy:
-    storage = opened(source.target)
+def _opened(plan: RestorePlan, source: RestoreSource, run: Run) -> ChosenCopy:
+    storage = attended(source.target, run)
     folder = source.manifest_key.rpartition("/")[0]
     manifest = stored.read_manifest(storage, source.manifest_key)
     if plan.backup_execution_id not in (None, manifest.execution_id):

@@ -10,8 +10,10 @@ from ..domain.naming import folder_time
 from ..domain.plan import IndexPlan, Target
 from ..domain.report import Report
 from ..domain.told import ManifestFound
-from ..storage import Storage, opened
+from ..errors import Cancelled, DataGuardianError
+from ..storage import Storage
 from . import finding
+from .attended import attended
 from .finding import Folder
 from .run import Run
 
@@ -19,15 +21,24 @@ NAMED = 3  # unreadable manifests that are named each
 
 
 def index(plan: IndexPlan, run: Run) -> Report:
-    """Tell each backup in the folder of each location. Raises the location's error when one is not served."""
+    """Tell each backup in the folder of each location. Raises the first location's error that is not served, once the
+    others have been told."""
     run.enter("index")
     backups: list[int] = []
     unfinished: list[int] = []
+    failures: list[DataGuardianError] = []
     for target in plan.targets:
-        storage = opened(target)
-        folders = finding.folders(storage, plan.folder)
-        backups += _told(target, storage, folders, run)
-        unfinished += [sum(folder.sizes.values()) for folder in folders if _is_unfinished(folder)]
+        try:
+            storage = attended(target, run)
+            folders = finding.folders(storage, plan.folder)
+            backups += _told(target, storage, folders, run)
+            unfinished += [sum(folder.sizes.values()) for folder in folders if _is_unfinished(folder)]
+        except Cancelled:
+            raise
+        except DataGuardianError as error:
+            failures.append(error)
+    if failures:
+        raise failures[0]
     report = Report(
         completed=True,
         warnings=run.warnings,

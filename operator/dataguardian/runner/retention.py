@@ -13,8 +13,8 @@ from ..domain.report import Report
 from ..domain.retention import Backup, Verdict, in_words, judge
 from ..domain.told import BackupKept, BackupRemoved, RemovalDeferred, UnfinishedRemoved
 from ..errors import Cancelled, DataGuardianError
-from ..storage import opened
 from . import removal, unfinished
+from .attended import attended
 from .finding import Folder
 from .lines import written
 from .removal import Marker
@@ -47,7 +47,7 @@ class _Retention:
         """See what a location holds."""
         location = target.location
         try:
-            shelf = look(location, opened(target), self._plan.folder, self._run)
+            shelf = look(location, attended(target, self._run), self._plan.folder, self._run)
         except Cancelled:
             raise
         except DataGuardianError as error:
@@ -136,9 +136,14 @@ class _Retention:
         such a folder is being copied, or was."""
         before = self._plan.unfinished_before
         left = shelf.unfinished
-        if before is not None and shelf.closed is None:
-            moment, needed = datetime.fromisoformat(before), {*self._plan.in_use, *backups}
+
+        def look() -> None:
+            nonlocal left
             left = unfinished.with_partial(shelf.storage, self._plan.folder, left, shelf.backups)
+
+        if before is not None:
+            moment, needed = datetime.fromisoformat(before), {*self._plan.in_use, *backups}
+            self._deletes(shelf, look)
             for folder in [folder for folder in left if unfinished.is_of_no_use(folder, moment, needed)]:
                 self._deletes(shelf, partial(self._clear_folder, shelf, folder, left))
         if left:

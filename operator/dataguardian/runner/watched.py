@@ -17,6 +17,11 @@ STALL_SECONDS = 300.0
 Answer = TypeVar("Answer")
 
 
+def hung(location: str, *, remedy: str) -> StorageUnavailable:
+    """Why a store is given up."""
+    return StorageUnavailable(f"Storage location {location!r} has hung for {STALL_SECONDS:g} seconds.", remedy=remedy)
+
+
 class Watch:
     """Since when the store of one copy keeps its thread waiting. Other threads ask ``lost``, and so give it up.
 
@@ -33,10 +38,8 @@ class Watch:
         """Why the store is given up; None while it answers. What was said once holds."""
         with self._lock:
             if self._lost is None and self._since is not None and time.monotonic() > self._since + STALL_SECONDS:
-                self._lost = StorageUnavailable(
-                    f"Storage location {self._location!r} has hung for {STALL_SECONDS:g} seconds.",
-                    remedy="Look at its volume or server. The next try removes what it has got of the dump.",
-                )
+                remedy = "Look at its volume or server. The next try removes what it has got of the dump."
+                self._lost = hung(self._location, remedy=remedy)
             return self._lost
 
     def begin(self) -> None:

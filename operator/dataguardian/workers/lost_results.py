@@ -126,7 +126,7 @@ FIND = SideOperation(
     worker="lost-results",
     operation="index",
     owners=(BACKUP_EXECUTION,),
-    limits=Limits(active_deadline_seconds=300, backoff_limit=0),
+    limits=Limits(active_deadline_seconds=540, backoff_limit=0),
     at_once=8,
     ended=_ended,
 )
