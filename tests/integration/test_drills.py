@@ -144,6 +144,21 @@ async def test_a_slot_is_left_out_while_a_drill_has_not_ended_but_not_for_anothe
     assert "by-hand" in message
 
 
+@pytest.mark.parametrize(("spec", "event"), [({}, None), ({"dryRun": True}, "SlotNameTaken")])
+async def test_what_has_the_name_of_a_slot_is_its_run_only_if_it_rehearses_a_restore(
+    context: Context, kube: Kubernetes, namespace: str, spec: JSON, event: str | None
+) -> None:
+    owner = await make_drill(context, namespace, promised=last_hour(), **HOURLY)
+    slot = {"restoreDrillRef": {"name": "weekly"}, "trigger": "Schedule", "scheduledTime": timestamp(last_hour())}
+    name = slot_run_name("weekly", last_hour())
+    await create(kube, restore.KIND, namespace, name, {**slot, **PHRASE, **spec}, {})
+
+    await start_slots(context, owner)
+
+    assert [reason for _, reason, _ in await told(kube, namespace)] == ([event] if event else [])
+    assert ("lastScheduleTime" in await status(kube, namespace)) == (event is None)
+
+
 async def test_a_drill_tells_of_its_runs_once_whoever_made_them_and_however_often_they_are_seen(
     context: Context, kube: Kubernetes, namespace: str
 ) -> None:

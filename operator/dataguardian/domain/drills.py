@@ -36,7 +36,7 @@ class DrillRun:
 def drill_run_of(request: RestoreRequest) -> DrillRun | None:
     """What is kept of a request; None for one that has not ended, is of no drill, or has restored nothing."""
     ref, meta, status = request.spec.restore_drill_ref, request.metadata, request.status
-    if ref is None or request.spec.dry_run or not is_terminal(status):
+    if ref is None or not rehearses(request) or not is_terminal(status):
         return None
     return DrillRun(
         namespace=intern(meta.namespace),
@@ -46,6 +46,11 @@ def drill_run_of(request: RestoreRequest) -> DrillRun | None:
         phase=intern(status.phase or ""),
         ended=status.completion_time or meta.creation_timestamp,
     )
+
+
+def rehearses(request: RestoreRequest) -> bool:
+    """Whether the request restores a backup to look at it, and neither looks only nor changes a target."""
+    return request.spec.verification_mode and not request.spec.dry_run
 
 
 def untold(drill: RestoreDrill, runs: list[DrillRun]) -> list[DrillRun]:

@@ -34,6 +34,7 @@ class ScheduledKind:
     references: Mapping[str, Names]  # what stands in its way follows from these: plural → names
     obstacle: Callable[[Catalog, Any], Awaitable[Obstacle | None]]
     details: Callable[[Any], JSON] = lambda _: {}  # of a run's spec, beside what those of all kinds have
+    does_so: Callable[[Any], bool] = lambda _: True  # whether a run does what such a one is for
     # Brings what ended runs have found into the object's status, where not the recorder does.
     learn: Callable[[Context, Any], Awaitable[Any]] | None = None
 
@@ -59,7 +60,7 @@ class ScheduledKind:
     def is_run_of(self, run: Resource[Any, Any], owner: Scheduled, slot: datetime) -> bool:
         """Whether a run object was made for this slot of this object."""
         is_owners = self.owner_of(run) == owner.metadata.name
-        return is_owners and run.spec.trigger == "Schedule" and run.spec.scheduled_time == slot
+        return is_owners and self.does_so(run) and run.spec.trigger == "Schedule" and run.spec.scheduled_time == slot
 
 
 async def _obstacle_of_job(catalog: Catalog, job: BackupJob) -> Obstacle | None:
@@ -100,6 +101,7 @@ SCHEDULED = {
         },
         obstacle=_obstacle_of_drill,
         details=rules.slot_details,
+        does_so=rules.rehearses,
         learn=drills.learn,
     ),
 }
