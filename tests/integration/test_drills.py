@@ -159,6 +159,24 @@ async def test_what_has_the_name_of_a_slot_is_its_run_only_if_it_rehearses_a_res
     assert ("lastScheduleTime" in await status(kube, namespace)) == (event is None)
 
 
+async def test_a_run_that_ended_earlier_and_is_told_of_late_has_its_event_too(
+    context: Context, kube: Kubernetes, namespace: str
+) -> None:
+    owner = await make_drill(context, namespace)
+    slow = await request(context, namespace, "slow", "Running")
+    await see(context, owner, slow, await request(context, namespace, "fast", "Completed", hours_ago=1))
+    await see(context, RestoreDrill.read(await kube.get(objects_path(drill.KIND, namespace, "weekly"))))
+    path = objects_path(restore.KIND, namespace, "slow") + "/status"
+    at = timestamp(datetime.now(UTC) - timedelta(hours=2))
+    ended = RestoreRequest.read(await kube.patch(path, {"status": {"phase": "Cancelled", "completionTime": at}}))
+
+    await see(context, ended)
+    await see(context, ended)
+
+    assert [reason for _, reason, _ in await told(kube, namespace)] == ["DrillCancelled", "DrillPassed"]
+    assert (await status(kube, namespace))["lastExecution"]["name"] == "fast"
+
+
 async def test_a_drill_tells_of_its_runs_once_whoever_made_them_and_however_often_they_are_seen(
     context: Context, kube: Kubernetes, namespace: str
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from sys import intern
@@ -53,10 +54,11 @@ def rehearses(request: RestoreRequest) -> bool:
     return request.spec.verification_mode and not request.spec.dry_run
 
 
-def untold(drill: RestoreDrill, runs: list[DrillRun]) -> list[DrillRun]:
-    """The runs that the drill's status does not know of yet, in the order in which they ended."""
+def untold(drill: RestoreDrill, runs: list[DrillRun], news: Collection[str] = ()) -> list[DrillRun]:
+    """The runs that the drill's status does not know of yet, in the order in which they ended. ``news``: UIDs of such
+    that are to be told although a later one has been."""
     latest = drill.status.last_execution
-    new = runs if latest is None else [run for run in runs if run.rank > rank(latest)]
+    new = runs if latest is None else [run for run in runs if run.rank > rank(latest) or run.uid in news]
     return sorted(new, key=lambda run: run.rank)
 
 

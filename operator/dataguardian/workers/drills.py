@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from functools import partial, reduce
 
-from ..domain.drills import DrillRun, untold
+from ..domain.drills import DrillRun
 from ..domain.naming import human_seconds
 from ..domain.summary import RESULTS, drill_summary
 from ..kube import events
@@ -23,7 +23,7 @@ from .loop import attempt
 async def learn(context: Context, drill: RestoreDrill) -> RestoreDrill:
     """Tell of the runs that have ended since the last look, in status and events. Returns the drill as it is then."""
     meta = drill.metadata
-    runs = untold(drill, context.catalog.drill_runs.of_drill(meta.namespace, meta.name))
+    runs = context.catalog.drill_runs.untold(drill)
     ended = [request for run in runs if (request := await _read(context, run)) is not None]
     if not ended:
         return drill
@@ -34,6 +34,8 @@ async def learn(context: Context, drill: RestoreDrill) -> RestoreDrill:
         return reduce(_after, ended, current.status)
 
     changed = await change_status(context.kube, drills.KIND, drill, change)
+    for run in runs:
+        context.catalog.drill_runs.tell(run)
     if context.catalog.known(drills.KIND, meta.namespace, meta.name) is drill:
         context.catalog.put(drills.KIND, changed)
     return changed

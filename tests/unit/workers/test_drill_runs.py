@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataguardian.resources.restore import RestoreRequest
 from dataguardian.workers.drill_runs import DrillRuns
-from tests.unit.objects import drill_request
+from tests.unit.objects import drill_request, restore_drill
 
 
 def names(runs: DrillRuns) -> list[str]:
@@ -34,3 +34,35 @@ def test_the_deletion_of_a_request_does_not_remove_its_successor_of_the_same_nam
     runs.drop(request)
 
     assert names(runs) == ["a"]
+
+
+def late(runs: DrillRuns) -> list[str]:
+    told = restore_drill(
+        {"lastExecution": {"name": "b", "phase": "Completed", "completionTime": "2026-11-25T02:00:00Z"}}
+    )
+    return [run.name for run in runs.untold(told)]
+
+
+def test_a_run_that_ended_before_the_one_that_was_told_last_is_told_once_if_it_was_seen_to_end() -> None:
+    runs, ended = DrillRuns(), drill_request("a", "Failed")
+    runs.put(ended)
+    assert late(runs) == []  # an operator before this one has told it
+
+    other = DrillRuns()
+    other.put(drill_request("a", "Running"))
+    other.put(ended)
+    assert late(other) == ["a"]
+    assert late(other) == ["a"]
+    other.tell(other.of_drill("shop", "weekly")[0])
+    other.put(ended)
+    assert late(other) == []
+
+
+def test_what_is_gone_before_its_end_is_forgotten() -> None:
+    runs = DrillRuns()
+    runs.put(drill_request("a", "Running"))
+    runs.drop(drill_request("a", "Running"))
+
+    runs.put(drill_request("a", "Failed"))
+
+    assert late(runs) == []
