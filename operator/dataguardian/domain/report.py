@@ -152,6 +152,7 @@ def encode(report: Report) -> bytes:
     report = _with_one_key(report)
     encoded = msgspec.json.encode(report)
     for shorten in (
+        _with_few_warnings,
         _without_warnings,
         _with_brief_failure,
         _with_few_findings,
@@ -174,6 +175,10 @@ def _with_one_key(report: Report) -> Report:
         for copy, before in zip(report.copies, keys, strict=False)
     ]
     return msgspec.structs.replace(report, copies=copies)
+
+
+def _with_few_warnings(report: Report) -> Report:
+    return msgspec.structs.replace(report, warnings=brief(report.warnings, count=FEW, limit=BRIEF_LIMIT))
 
 
 def _without_warnings(report: Report) -> Report:

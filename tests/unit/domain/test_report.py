@@ -189,6 +189,17 @@ def test_a_verification_that_failed_fits_and_is_told_beside_its_failure(
     )
 
 
+def test_of_warnings_that_do_not_fit_the_beginnings_of_the_first_ones_arrive() -> None:
+    passed_over = "The copy in 'primary' cannot be restored, the next one is tried: " + "It is away. " * 70
+    others = ["Table a.b has 3 rows; the backup's fingerprint has 4. " * 15] * 8
+
+    report = reports.decode(reports.encode(Report(completed=True, warnings=[passed_over, *others])).decode())
+
+    assert report is not None
+    assert len(report.warnings) == 3
+    assert report.warnings[0].startswith("The copy in 'primary' cannot be restored, the next one is tried: It is away.")
+
+
 def test_a_success_arrives_as_it_was() -> None:
     report = Report(
         completed=True,
