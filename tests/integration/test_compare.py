@@ -12,7 +12,7 @@ import psycopg.sql
 import pytest
 
 from dataguardian.domain import manifest as manifests
-from dataguardian.domain.manifest import Manifest
+from dataguardian.domain.manifest import Fingerprint, Manifest
 from dataguardian.domain.report import Verification
 from dataguardian.runner import login
 from dataguardian.runner.lines import Lines
@@ -250,3 +250,19 @@ def test_a_manifest_with_nothing_but_row_counts_is_compared_by_them(
     found = compared(copy, msgspec.structs.replace(exhibit.manifest, fingerprint=bare))[1]
 
     assert found == ["Table public.columnless has 0 rows instead of 1"]
+
+
+def test_tables_that_an_extension_brings_need_no_fingerprint(
+    compared: Compare, exhibit: Exhibit, postgres_server: PostgresServer
+) -> None:
+    database = postgres_server.database()
+    postgres_server.sql(
+        database,
+        "CREATE EXTENSION citext",
+        "CREATE TABLE brought (id int)",
+        "ALTER EXTENSION citext ADD TABLE brought",
+    )
+
+    verification, found = compared(database, msgspec.structs.replace(exhibit.manifest, fingerprint=Fingerprint()))
+
+    assert (verification.passed, found) == (True, [])

@@ -106,6 +106,32 @@ def test_a_dump_that_lost_a_table_fails_with_the_table_named_and_the_proof_says_
     assert (proof["passed"], proof["difference_count"]) == (False, found.difference_count)
 
 
+def test_a_backup_without_a_fingerprint_is_not_taken_for_a_proven_one(
+    pod: Pod, postgres_server: PostgresServer, database: str
+) -> None:
+    backup = backed_up(pod, database)
+    rewrite_manifest(backup, lambda manifest: manifest.update(fingerprint={}))
+
+    ended = verify(pod, database, backup)
+
+    assert ended.failure == (65, "verification-failed", "check")
+    assert "no fingerprint to compare with" in ended.message
+    assert ended.told.failure is not None
+    assert ended.told.failure.remedy.startswith("Make a new backup")
+    assert [(proof["passed"], proof["tables"]) for proof in proofs(backup)] == [(False, 0)]
+    assert temporary_databases(postgres_server, database) == []
+
+
+def test_a_database_without_tables_passes(pod: Pod, postgres_server: PostgresServer) -> None:
+    empty = postgres_server.database()
+    postgres_server.sql(empty, "CREATE EXTENSION pg_buffercache", "CREATE VIEW one AS SELECT 1 AS one")
+
+    ended = verify(pod, empty, backed_up(pod, empty))
+
+    assert ended.status == 0, ended.output
+    assert ended.told.warnings == []
+
+
 def test_a_manifest_cannot_make_the_client_run_anything(pod: Pod, database: str) -> None:
     """To psql a NUL is the end of a line: a quote stays open, and the next name would stand outside of quotes."""
     backup = backed_up(pod, database)

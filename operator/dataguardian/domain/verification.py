@@ -24,6 +24,7 @@ class RestoredTable(msgspec.Struct, frozen=True, kw_only=True):
     constraints: int = 0
     flawed: list[str] = []  # names of its indexes and constraints that are not valid
     sample: list[str] = []  # the expected hashes that are those of its rows
+    of_extension: bool = False  # that brings it
 
 
 class RestoredSequence(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,11 +48,13 @@ class Restored(msgspec.Struct, frozen=True, kw_only=True):
 def differences(expected: Fingerprint, restored: Restored) -> list[str]:
     """Sentences on all that was recorded and is not so in the restored database; none when it is a good copy.
 
-    What was not recorded is not compared. Nor are tables of an extension: it brings rows of its own.
+    What was not recorded is not compared. Nor are tables of an extension: it brings rows of its own. When that leaves
+    no table to compare, though the restored database has some, nothing is proven, and that is a difference.
     """
     return [
+        *_unproven(expected, restored),
         *_extensions(expected, restored),
-        *_tables([table for table in expected.tables if not table.extension], restored),
+        *_tables(_compared(expected), restored),
         *_sequences(expected, restored),
     ]
 
@@ -59,7 +62,7 @@ def differences(expected: Fingerprint, restored: Restored) -> list[str]:
 def remarks(expected: Fingerprint, restored: Restored) -> list[str]:
     """Sentences on what is worth knowing and no fault of the backup."""
     return [
-        *([] if expected.tables else ["The backup's manifest counts no tables, so that none were compared"]),
+        *_partly(expected, restored),
         *(
             f"Extension {name} has version {restored.extensions[name]}; the source had {version}"
             for name, version in sorted(expected.extensions.items())
@@ -71,7 +74,7 @@ def remarks(expected: Fingerprint, restored: Restored) -> list[str]:
 
 def verification(expected: Fingerprint, restored: Restored, found: list[str]) -> Verification:
     """The figures of a comparison that found these differences; of the sentences those that a report has room for."""
-    tables, names = [table for table in expected.tables if not table.extension], _by_name(restored)
+    tables, names = _compared(expected), _by_name(restored)
     counted = [names[table.schema, table.name].rows for table in tables if (table.schema, table.name) in names]
     return Verification(
         passed=not found,
@@ -82,6 +85,29 @@ def verification(expected: Fingerprint, restored: Restored, found: list[str]) ->
         difference_count=len(found),
         differences=[_short(sentence) for sentence in found[:TOLD]],
     )
+
+
+def _compared(expected: Fingerprint) -> list[Table]:
+    return [table for table in expected.tables if not table.extension]
+
+
+def _uncounted(expected: Fingerprint, restored: Restored) -> tuple[int, int]:
+    """How many restored tables were not recorded, and how many there are, without those of extensions."""
+    names = {(table.schema, table.name) for table in expected.tables}
+    tables = [(table.schema, table.name) for table in restored.tables if not table.of_extension]
+    return sum(name not in names for name in tables), len(tables)
+
+
+def _unproven(expected: Fingerprint, restored: Restored) -> Iterator[str]:
+    uncounted, _ = _uncounted(expected, restored)
+    if uncounted and not _compared(expected):
+        yield f"The backup has no fingerprint to compare with: none of the {uncounted} restored tables was compared"
+
+
+def _partly(expected: Fingerprint, restored: Restored) -> Iterator[str]:
+    uncounted, tables = _uncounted(expected, restored)
+    if uncounted and _compared(expected):
+        yield f"Not compared, as the backup's fingerprint lacks them: {uncounted} of {tables} restored tables"
 
 
 def _extensions(expected: Fingerprint, restored: Restored) -> Iterator[str]:

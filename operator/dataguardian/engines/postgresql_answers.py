@@ -104,6 +104,7 @@ def _restored_table(found: FoundTable, rows: FoundRows | None) -> RestoredTable:
         constraints=found.constraints,
         flawed=found.flawed,
         sample=rows.hashes if rows else [],
+        of_extension=found.extension is not None,
     )
 
 

@@ -56,6 +56,11 @@ _FLAWED = f"""\
        SELECT conname FROM pg_catalog.pg_constraint AS k
         WHERE conrelid = c.oid AND NOT convalidated AND {_CONSTRAINT}) AS flawed)"""
 
+# The extension that brings the relation, or NULL.
+_EXTENSION = """\
+(SELECT extname FROM pg_catalog.pg_depend AS d JOIN pg_catalog.pg_extension AS e ON e.oid = refobjid
+        WHERE classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND objid = c.oid AND deptype = 'e')"""
+
 _RELATIONS = "pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace"
 _OURS = "nspname <> 'information_schema' AND nspname !~ '^pg_'"
 _SEQUENCES = f"""\
@@ -143,9 +148,8 @@ SELECT coalesce(pg_catalog.json_agg(DISTINCT hash), ''[]'') FROM (
                ORDER BY pg_catalog.hashtext(t.ctid::pg_catalog.text) LIMIT {rows}) AS t
         WHERE %5$s <= {ROW_BYTES}) AS hashed"""
     return f"""\
-SELECT pg_catalog.json_build_array('dumped_table', c.oid::pg_catalog.int8, nspname, relname, (
-       SELECT extname FROM pg_catalog.pg_depend AS d JOIN pg_catalog.pg_extension AS e ON e.oid = refobjid
-        WHERE classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND objid = c.oid AND deptype = 'e'),
+SELECT pg_catalog.json_build_array('dumped_table', c.oid::pg_catalog.int8, nspname, relname,
+       {_EXTENSION},
        {_PARTS})
   FROM {_RELATIONS} WHERE c.oid = {tables} AND relkind IN ('r', 'p') ORDER BY nspname, relname;
 SELECT pg_catalog.format(
@@ -170,7 +174,8 @@ SELECT pg_catalog.json_build_array('extensions', coalesce(pg_catalog.json_object
   FROM pg_catalog.pg_extension;
 SELECT pg_catalog.json_build_array('found_sequence', nspname, relname, {_VALUE}, readable)
   FROM {_SEQUENCES} WHERE {_OURS};
-SELECT pg_catalog.json_build_array('found_table', nspname, relname, {_PARTS}, {_FLAWED})
+SELECT pg_catalog.json_build_array('found_table', nspname, relname, {_PARTS}, {_FLAWED},
+       {_EXTENSION})
   FROM {_RELATIONS} WHERE relkind IN ('r', 'p') AND {_OURS};
 \\set ON_ERROR_STOP 0
 {_restored_rows(names, expected.encoding)}SELECT pg_catalog.json_build_array('last_error', :'LAST_ERROR_MESSAGE');

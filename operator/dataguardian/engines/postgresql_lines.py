@@ -97,6 +97,7 @@ class FoundTable(Line, frozen=True, tag="found_table"):
     indexes: int
     constraints: int
     flawed: list[str]
+    extension: str | None
 
 
 class FoundRows(Line, frozen=True, tag="found_rows"):

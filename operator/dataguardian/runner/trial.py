@@ -65,7 +65,8 @@ class Trial:
 
 def _differs(found: Verification, differences: list[str]) -> VerificationFailed:
     more = f" (and {found.difference_count - 1} more differences)" if found.difference_count > 1 else ""
+    told = "is not what was backed up" if found.tables else "is not proven to be what was backed up"
     return VerificationFailed(
-        f"What was restored is not what was backed up: {differences[0]}{more}.",
+        f"What was restored {told}: {differences[0]}{more}.",
         remedy="Make a new backup, and do not rely on this one; its proof and the run's log name the differences.",
     )

@@ -79,6 +79,7 @@ def test_an_equal_database_has_no_difference(expected: Fingerprint) -> None:
 def test_what_a_restored_database_has_beyond_the_backup_is_no_difference(
     expected: Fingerprint, schema: str, name: str
 ) -> None:
+    assume(expected.tables)
     assume(all(_key(each) != (schema, name) for each in [*expected.tables, *expected.sequences]))
     found = whole(expected)
     more = msgspec.structs.replace(
@@ -175,8 +176,32 @@ def test_rows_that_an_extension_may_have_brought_in_another_version_are_no_diffe
     assert remarks(Fingerprint(tables=[table]), found) == ["Table public.spatial_ref_sys has 8501 rows instead of 8500"]
 
 
-def test_a_backup_without_counts_is_not_taken_for_a_proven_one_in_silence() -> None:
-    assert remarks(Fingerprint(), Restored()) == ["The backup's manifest counts no tables, so that none were compared"]
+NAMED = [RestoredTable(schema="shop", name=name, rows=1) for name in ("orders", "items", "kinds")]
+
+
+def test_a_backup_without_a_fingerprint_proves_nothing() -> None:
+    expected, found = Fingerprint(extensions={"citext": "1"}), Restored(tables=NAMED, extensions={"citext": "1"})
+
+    told = differences(expected, found)
+
+    assert told == ["The backup has no fingerprint to compare with: none of the 3 restored tables was compared"]
+    assert not verification(expected, found, told).passed
+    assert remarks(expected, found) == []
+
+
+def test_tables_that_were_not_counted_are_told_and_no_difference() -> None:
+    expected = Fingerprint(tables=[Table(schema="shop", name="orders", rows=1)])
+    found = Restored(tables=NAMED)
+
+    assert differences(expected, found) == []
+    assert remarks(expected, found) == ["Not compared, as the backup's fingerprint lacks them: 2 of 3 restored tables"]
+
+
+def test_a_database_without_tables_passes_without_a_remark() -> None:
+    brought = Restored(tables=[RestoredTable(schema="public", name="spatial_ref_sys", rows=9, of_extension=True)])
+
+    for found in (Restored(), brought):
+        assert differences(Fingerprint(), found) == remarks(Fingerprint(), found) == []
 
 
 def test_the_figures_are_those_of_what_was_compared() -> None:
