@@ -132,6 +132,52 @@ def test_a_database_without_tables_passes(pod: Pod, postgres_server: PostgresSer
     assert ended.told.warnings == []
 
 
+FILTERS: dict[str, dict[str, object]] = {
+    "a schema": {"schemas": ['"odd ""app"']},
+    "tables of a schema": {"include_tables": ['"odd ""app".*']},
+    "all but a table": {"exclude_tables": ['"odd ""app".excluded']},
+    "some tables of a schema": {"schemas": ['"odd ""app"'], "exclude_tables": ["*.excluded"]},
+}
+
+
+@pytest.mark.parametrize("chosen", FILTERS)
+def test_a_filtered_backup_finds_the_schemas_that_its_dump_does_not_bring(
+    pod: Pod, postgres_server: PostgresServer, database: str, chosen: str
+) -> None:
+    postgres_server.sql(
+        database,
+        "CREATE ROLE of_app",
+        'CREATE SCHEMA "odd ""app" AUTHORIZATION of_app',
+        'CREATE TABLE "odd ""app".kept (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY)',
+        'CREATE TABLE "odd ""app".excluded ()',
+        'ALTER TABLE "odd ""app".kept OWNER TO of_app',
+    )
+    backup = backed_up(pod, database, **FILTERS[chosen])
+
+    ended = verify(pod, database, backup)
+
+    postgres_server.sql(database, "DROP OWNED BY of_app CASCADE", "DROP ROLE of_app")
+    assert ended.status == 0, ended.output
+    assert ended.told.warnings == []
+
+
+def test_a_filtered_backup_that_refers_to_what_it_leaves_out_says_so(
+    pod: Pod, postgres_server: PostgresServer, database: str
+) -> None:
+    postgres_server.sql(
+        database,
+        "CREATE EXTENSION citext",
+        "CREATE SCHEMA app",
+        "CREATE TABLE app.names (name public.citext)",
+    )
+
+    ended = verify(pod, database, backed_up(pod, database, schemas=["app"]))
+
+    assert ended.failure == (70, "load-failed", "load")
+    assert "citext" in ended.message
+    assert "The backup is filtered" in ended.message
+
+
 def test_a_manifest_cannot_make_the_client_run_anything(pod: Pod, database: str) -> None:
     """To psql a NUL is the end of a line: a quote stays open, and the next name would stand outside of quotes."""
     backup = backed_up(pod, database)

@@ -67,6 +67,9 @@ class Engine(TargetEngine, Protocol):
     def dump_arguments(self, plan: BackupPlan) -> list[str]:
         """How the dump is made, without host, user, database and snapshot."""
 
+    def is_filtered(self, dump_arguments: Sequence[str]) -> bool:
+        """Whether a dump that is made so leaves out something that the rest may refer to."""
+
     def dump(self, login: Login, major: int, snapshot: str, plan: BackupPlan) -> Command:
         """Write the database, uncompressed, as this snapshot sees it, to stdout."""
 

@@ -29,6 +29,8 @@ _SEQUENCE = re.compile(r"^\d+; 1259 (\d+) SEQUENCE ", re.MULTILINE)
 _EXTENSION = re.compile(r"^\d+; 3079 (\d+) EXTENSION ", re.MULTILINE)
 _DUMPED_BY = re.compile(r"^; +Dumped by pg_dump version: (\S+)", re.MULTILINE)
 
+_FILTERS = ("--schema=", "--table=", "--exclude-table=")
+
 
 class PostgreSQL(PostgreSQLTarget):
     """PostgreSQL, all majors that have a client below ``programs``, in Debian's layout."""
@@ -97,6 +99,9 @@ class PostgreSQL(PostgreSQLTarget):
             *(f"--table={pattern}" for pattern in plan.include_tables),
             *(f"--exclude-table={pattern}" for pattern in plan.exclude_tables),
         ]
+
+    def is_filtered(self, dump_arguments: Sequence[str]) -> bool:
+        return any(argument.startswith(_FILTERS) for argument in dump_arguments)
 
     def dump(self, login: Login, major: int, snapshot: str, plan: BackupPlan) -> Command:
         argv = (self._program(major, "pg_dump"), "--no-password", *self.dump_arguments(plan), f"--snapshot={snapshot}")

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from ..domain.manifest import Manifest
 from ..domain.naming import KEPT_MARK, VERIFICATION, VERIFICATION_MARK, verification_database
 from ..domain.preflight import TargetState
 from .postgresql_queries import NO_LIMITS, VERSION
@@ -89,6 +90,16 @@ _CREATE_ROLES = """\
 SELECT pg_catalog.format('CREATE ROLE %I NOLOGIN', name)
   FROM pg_catalog.json_array_elements_text({names}) AS given (name)
  WHERE name !~ '^pg_' AND NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = name)
+\\gexec
+"""
+
+# Owners of tables need rights in the schemas, too.
+_CREATE_SCHEMAS = """\
+SELECT pg_catalog.format(statement, name)
+  FROM pg_catalog.json_array_elements_text({names}) AS given (name)
+ CROSS JOIN (VALUES (1, 'CREATE SCHEMA %I'), (2, 'GRANT ALL ON SCHEMA %I TO PUBLIC')) AS step (number, statement)
+ WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_namespace WHERE nspname = name)
+ ORDER BY name, number
 \\gexec
 """
 
@@ -196,6 +207,14 @@ class PostgreSQLTarget:
 
     def create_roles(self, names: Sequence[str]) -> str:
         return _CREATE_ROLES.format(names=_json(names))
+
+    def create_schemas(self, manifest: Manifest) -> str:
+        # A dump of chosen tables has no schema, any other one has all that it needs.
+        if not any(argument.startswith("--table=") for argument in manifest.dump_arguments):
+            return ""
+        tables, sequences = manifest.fingerprint.tables, manifest.fingerprint.sequences
+        names = {table.schema for table in tables} | {sequence.schema for sequence in sequences}
+        return _CREATE_SCHEMAS.format(names=_json(sorted(names)))
 
     def name_temporary(self, database: str) -> str:
         return _MOMENT.format(prefix=_literal(verification_database(database, "")), digits=_DIGITS, lock=_LOCK)

@@ -7,6 +7,7 @@ from typing import Protocol
 
 import msgspec
 
+from ..domain.manifest import Manifest
 from ..domain.preflight import TargetState
 from ..domain.report import Connections
 
@@ -58,6 +59,9 @@ class TargetEngine(Protocol):
 
     def create_roles(self, names: Sequence[str]) -> str:
         """Create those of these roles that the server lacks; nobody can log in as one of them."""
+
+    def create_schemas(self, manifest: Manifest) -> str:
+        """Create the schemas of the backup's tables and sequences, if its dump does not; anybody may use them."""
 
     def name_temporary(self, database: str) -> str:
         """Statements that find a name for a temporary database beside this one; ``temporary_name`` reads the answer."""

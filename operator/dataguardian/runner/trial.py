@@ -10,7 +10,7 @@ from ..domain import report as reports
 from ..domain.plan import RestorePlan
 from ..domain.preflight import TargetState
 from ..domain.report import Report, Verification
-from ..errors import VerificationFailed
+from ..errors import LoadFailed, VerificationFailed
 from .copy_choice import ChosenCopy
 from .proofs import proof_of, store_proof
 from .run import Run
@@ -51,16 +51,33 @@ class Trial:
 
     def _compared(self, copy: ChosenCopy, database: Temporary) -> tuple[Verification, list[str]]:
         """Load and compare; from here on the result stands, whoever asks for the end of the run."""
-        run, target, state = self._run, self._target, self._state
+        run, target = self._run, self._target
         run.enter("load")
-        client = target.client(state, copy.manifest)
-        load = target.load(database.login, client, state, drop_existing=False, settles=False)
-        load.parallel(copy.content(run), self._plan.jobs)
+        try:
+            self._load(copy, database)
+        except LoadFailed as error:
+            if not target.engine.is_filtered(copy.manifest.dump_arguments):
+                raise
+            raise _filtered(error) from error
         run.enter("check")
         result = compare(database.session, target.engine, copy.manifest, run)
         run.settle()
         database.kept = self._plan.keep_database
         return result
+
+    def _load(self, copy: ChosenCopy, database: Temporary) -> None:
+        target, state = self._target, self._state
+        database.session.ask(target.engine.create_schemas(copy.manifest), LoadFailed)
+        client = target.client(state, copy.manifest)
+        load = target.load(database.login, client, state, drop_existing=False, settles=False)
+        load.parallel(copy.content(self._run), self._plan.jobs)
+
+
+def _filtered(error: LoadFailed) -> LoadFailed:
+    return LoadFailed(
+        f"{error.what} The backup is filtered, and may refer to what it leaves out.",
+        remedy="Let spec.options of the BackupJob choose what the message names, too; then verify a new backup.",
+    )
 
 
 def _differs(found: Verification, differences: list[str]) -> VerificationFailed:
