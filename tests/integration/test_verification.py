@@ -329,14 +329,15 @@ def test_whatever_a_database_is_called_its_temporary_one_is_made_and_removed(
 
 
 def test_two_verifications_of_one_database_at_once_do_not_meet(
-    pod: Pod, postgres_server: PostgresServer, database: str
+    pod: Pod, postgres_server: PostgresServer, database: str, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     backup = backed_up(pod, database)
+    other = Pod(tmp_path_factory.mktemp("pod"), postgres_server)  # else both would write one password file
 
-    def plan(execution: str) -> RestorePlan:
+    def plan(pod: Pod, execution: str) -> RestorePlan:
         return pod.restore_plan(database, backup, verify=True, execution_id=execution * 8)
 
-    both = [pod.start(plan(execution)) for execution in ("1", "2")]
+    both = [pod.start(plan(pod, "1")), other.start(plan(other, "2"))]
 
     assert [running.ended().status for running in both] == [0, 0], [running.output for running in both]
     assert temporary_databases(postgres_server, database) == []
