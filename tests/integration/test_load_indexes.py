@@ -7,6 +7,7 @@ import time
 from typing import LiteralString
 
 import psycopg
+import pytest
 
 from .runs import Pod, backed_up
 from .services import PostgresServer, wait_until
@@ -107,3 +108,55 @@ def test_while_indexes_are_built_no_lock_is_waited_for_any_longer_and_the_target
     assert "application 'migration'" in ended.message
     assert "The target has all rows" in ended.message
     assert postgres_server.rows(copy, "SELECT count(*) FROM orders") == [(5000,)]
+
+
+@pytest.mark.parametrize(("allowed", "code"), [(True, "target-locked"), (False, "database-unavailable")])
+def test_whoever_looks_for_locks_comes_again_and_without_it_nothing_goes_on_for_long(
+    pod: Pod, postgres_server: PostgresServer, allowed: bool, code: str
+) -> None:
+    target, copy = backed_up(pod, shop(postgres_server)), postgres_server.database()
+    postgres_server.sql(
+        copy,
+        "CREATE FUNCTION when_indexed() RETURNS event_trigger LANGUAGE plpgsql"
+        " AS $$BEGIN PERFORM pg_advisory_xact_lock(1); END$$",
+        *WHEN_INDEXED,
+    )
+    with psycopg.connect(postgres_server.dsn(copy), application_name="migration", autocommit=True) as connection:
+        connection.execute("SELECT pg_advisory_lock(1)")
+        running = pod.start(pod.restore_plan(copy, target, atomic=False, lock_timeout_seconds=3))
+        running.until_action("waiting_for_locks")
+        postgres_server.sql("postgres", f"ALTER DATABASE {copy} ALLOW_CONNECTIONS {allowed}")
+        connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE '%blocking_pids(p%'"
+            " AND datname = current_database() AND pid <> pg_backend_pid()"
+        )
+
+        ended = running.ended(30)
+
+    postgres_server.sql("postgres", f"ALTER DATABASE {copy} ALLOW_CONNECTIONS true")
+    assert ended.failure == (75, code, "load")
+    assert "The target has all rows" in ended.message
+
+
+def test_short_waits_of_different_statements_do_not_add_up(pod: Pod, postgres_server: PostgresServer) -> None:
+    database, copy = postgres_server.database(), postgres_server.database()
+    columns = [f"c{number}" for number in range(6)]
+    postgres_server.sql(
+        database,
+        f"CREATE TABLE wide ({', '.join(f'{column} int' for column in columns)})",
+        *(f"CREATE INDEX ON wide ({column})" for column in columns),
+    )
+    postgres_server.sql(
+        copy,
+        "CREATE FUNCTION when_indexed() RETURNS event_trigger LANGUAGE plpgsql AS $$BEGIN"
+        " PERFORM set_config('lock_timeout', '700ms', true); PERFORM pg_advisory_xact_lock(1);"
+        " EXCEPTION WHEN lock_not_available THEN NULL; END$$",
+        *WHEN_INDEXED,
+    )
+    with psycopg.connect(postgres_server.dsn(copy), application_name="migration") as connection:
+        connection.execute("SELECT pg_advisory_xact_lock(1)")
+
+        ended = pod.run(pod.restore_plan(copy, backed_up(pod, database), atomic=False, jobs=1, lock_timeout_seconds=2))
+
+    assert ended.status == 0, ended.output
+    assert '"action":"waiting_for_locks"' in ended.output

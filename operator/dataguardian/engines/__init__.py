@@ -13,7 +13,7 @@ from ..domain.plan import BackupPlan
 from ..domain.verification import Restored
 from ..errors import DataGuardianError, EngineFailed
 from .command import Command, Login
-from .loading import Blocker, Loading, Part
+from .loading import Blocker, Loading, Part, Waiting
 from .postgresql import PostgreSQL
 from .source import Contents, Source
 from .target import TargetEngine
@@ -110,4 +110,4 @@ class Engine(TargetEngine, Protocol):
 
 ENGINES: Mapping[str, Engine] = {"postgresql": PostgreSQL()}
 
-__all__ = ["ENGINES", "Blocker", "Command", "Contents", "Engine", "Loading", "Login", "Part", "Source"]
+__all__ = ["ENGINES", "Blocker", "Command", "Contents", "Engine", "Loading", "Login", "Part", "Source", "Waiting"]

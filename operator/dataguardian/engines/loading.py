@@ -22,6 +22,13 @@ class Blocker(msgspec.Struct, frozen=True, kw_only=True):
     since: str  # when its transaction began, RFC 3339; empty where the role may not see it
 
 
+class Waiting(msgspec.Struct, frozen=True, kw_only=True):
+    """What a load waits for at one moment."""
+
+    statements: list[str]  # of the load, that wait for others; each has the same text for as long as it goes on
+    blockers: list[Blocker]
+
+
 class Loading(Protocol):
     """One load: a session runs a script in a transaction that is opened and committed from outside."""
 
@@ -60,7 +67,7 @@ class Loading(Protocol):
     def blockers(self) -> str:
         """Statements of another session that find out who blocks the load."""
 
-    def blocking(self, lines: Sequence[str]) -> list[Blocker]:
+    def blocking(self, lines: Sequence[str]) -> Waiting:
         """What ``blockers`` answered."""
 
     def contents(self) -> Command:

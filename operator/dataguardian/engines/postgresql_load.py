@@ -17,7 +17,7 @@ import msgspec
 from ..domain.plan import Endpoint
 from . import postgresql_queries
 from .command import Command
-from .loading import Blocker, Part
+from .loading import Part, Waiting
 
 TRANSACTION_TIMEOUT = 17  # the major that brought this setting
 # The last of the settings that matter here; those after it are about names and functions.
@@ -104,8 +104,8 @@ class PostgreSQLLoading:
     def blockers(self) -> str:
         return postgresql_queries.blockers(self._application)
 
-    def blocking(self, lines: Sequence[str]) -> list[Blocker]:
-        return [msgspec.json.decode(line, type=Blocker) for line in lines]
+    def blocking(self, lines: Sequence[str]) -> Waiting:
+        return msgspec.json.decode(lines[-1], type=Waiting)
 
     def contents(self) -> Command:
         return self._restore("--list")

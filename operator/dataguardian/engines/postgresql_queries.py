@@ -76,17 +76,21 @@ SELECT pg_catalog.to_json(CASE
 
 
 def blockers(application: str) -> str:
-    """Who holds or awaits the locks that the sessions of this application wait for."""
+    """Who holds or awaits the locks that the sessions of this application wait for, and which of their statements."""
     return f"""\
+WITH waiting AS (
+  SELECT pg_catalog.format('%s %s', pid, query_start) AS statement,
+         pg_catalog.unnest(pg_catalog.pg_blocking_pids(pid)) AS blocking
+    FROM pg_catalog.pg_stat_activity WHERE {_LOADS.format(_text(application))}),
+found AS (
+  SELECT statement, blocking AS pid, coalesce(application_name, '') AS application, coalesce(usename, '') AS "user",
+         coalesce(pg_catalog.to_char(xact_start AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'), '') AS since
+    FROM waiting LEFT JOIN pg_catalog.pg_stat_activity AS session ON session.pid = blocking
+   WHERE application_name IS DISTINCT FROM {_text(application)})
 SELECT pg_catalog.json_build_object(
-       'application', coalesce(session.application_name, ''), 'user', coalesce(session.usename, ''),
-       'pid', blocking.pid,
-       'since', coalesce(pg_catalog.to_char(xact_start AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'), ''))
-  FROM (SELECT DISTINCT pg_catalog.unnest(pg_catalog.pg_blocking_pids(pid)) AS pid
-          FROM pg_catalog.pg_stat_activity WHERE {_LOADS.format(_text(application))}) AS blocking
-  LEFT JOIN pg_catalog.pg_stat_activity AS session ON session.pid = blocking.pid
- WHERE session.application_name IS DISTINCT FROM {_text(application)}
- ORDER BY xact_start, blocking.pid;
+       'statements', (SELECT coalesce(pg_catalog.json_agg(DISTINCT statement), '[]') FROM found),
+       'blockers', (SELECT coalesce(pg_catalog.json_agg(blocker ORDER BY nullif(since, ''), pid), '[]')
+                      FROM (SELECT DISTINCT pid, application, "user", since FROM found) AS blocker));
 """
 
 

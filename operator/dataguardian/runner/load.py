@@ -202,16 +202,13 @@ class Load:
             raise self._engine.failure(tool.said(), self._login, LoadFailed)
 
     def _build(self, head: Head, jobs: int) -> None:
+        self._locks.look()  # while a connection is free
         # By SIGTERM it ends its connections' statements too; by SIGKILL the server would go on with them.
         command = self._loading.build(head.memory.path, jobs)
         tool = self._run.start(command, files=(head.memory.file,), ending=signal.SIGTERM)
         try:
             while not tool.ended_within(LOOK_SECONDS):
-                if self._locks.look() > self._lock_timeout_seconds:
-                    raise TargetLocked(
-                        f"A lock was not given back within {self._lock_timeout_seconds} s while indexes were built.",
-                        remedy="End the sessions that hold it; then restore again, with spec.dropExisting.",
-                    )
+                self._locks.look(self._lock_timeout_seconds)
             self._succeeded(tool)
         except DataGuardianError as error:
             raise type(error)(f"{error.what} {_PARTLY}", remedy=error.remedy) from error
