@@ -44,6 +44,7 @@ def test_a_good_backup_passes_with_the_sources_counts_and_leaves_a_proof_and_not
     assert (found.passed, found.tables, found.rows, found.differences) == (True, 3, 5502, [])
     assert (ended.told.tables, ended.told.rows, ended.told.read_from) == (3, 5502, "primary")
     assert ended.told.restore_seconds is not None
+    assert '"action":"database_removed"' in ended.output
     assert {line["message"].split("]")[0] for line in ended.lines} == {"[VERIFY"}
     assert temporary_databases(postgres_server, database) == []
     assert content(postgres_server, database) == before
@@ -252,6 +253,19 @@ def test_a_database_that_is_kept_can_be_queried_and_stays(
     assert ended.told.verification.database == kept
     assert content(postgres_server, kept) == content(postgres_server, database)
     postgres_server.drop(kept)
+
+
+def test_a_temporary_database_that_could_not_be_made_is_not_told_to_be_removed(
+    pod: Pod, postgres_server: PostgresServer, database: str
+) -> None:
+    backup = backed_up(pod, database)
+    rewrite_manifest(backup, lambda manifest: manifest["fingerprint"].update(encoding="none such"))
+
+    ended = verify(pod, database, backup)
+
+    assert ended.failure[1:] == ("load-failed", "fetch"), ended.output
+    assert '"action":"database_removed"' not in ended.output
+    assert '"action":"database_left"' not in ended.output
 
 
 def test_only_its_owner_enters_a_temporary_database(pod: Pod, postgres_server: PostgresServer, database: str) -> None:

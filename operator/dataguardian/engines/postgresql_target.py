@@ -148,10 +148,13 @@ SELECT pg_catalog.format('COMMENT ON DATABASE %I IS %L', {name}, {mark})
 
 # Before 13 there is no FORCE; the session of the run, the only one it knows of, has ended by then.
 _DROP = """\
-SELECT pg_catalog.format('DROP DATABASE %I', datname)
-       || CASE WHEN pg_catalog.current_setting('server_version_num')::int >= 130000 THEN ' WITH (FORCE)' ELSE '' END
+SELECT pg_catalog.format(statement, datname)
   FROM pg_catalog.pg_database
+ CROSS JOIN (VALUES (1, 'DROP DATABASE %I' || CASE WHEN pg_catalog.current_setting('server_version_num')::int >= 130000
+                                                   THEN ' WITH (FORCE)' ELSE '' END),
+                    (2, 'SELECT pg_catalog.to_json(%L::text)')) AS step (number, statement)
  WHERE datname = {name} AND pg_catalog.shobj_description(oid, 'pg_database') = {mark}
+ ORDER BY number
 \\gexec
 """
 

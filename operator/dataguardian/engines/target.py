@@ -79,7 +79,7 @@ class TargetEngine(Protocol):
         """Replace the mark."""
 
     def drop_temporary(self, name: str, mark: str) -> str:
-        """Drop the database if it has this mark, whoever is in it."""
+        """Drop the database if it has this mark, whoever is in it; ``names`` reads it from the answer."""
 
     def find_leftovers(self) -> str:
         """Statements that list temporary databases without an owner; ``names`` reads the answer."""

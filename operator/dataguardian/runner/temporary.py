@@ -65,7 +65,7 @@ def _keep(target: Target, run: Run, name: str, mark: str) -> None:
 def _drop(target: Target, run: Run, name: str, mark: str) -> None:
     """Remove it; a failure is a warning, and the error under way stays the one that is told."""
     try:
-        _last(target, run, target.engine.drop_temporary(name, mark))
+        dropped = target.engine.names(_last(target, run, target.engine.drop_temporary(name, mark)))
     except DataGuardianError as error:
         run.warn(
             f"The temporary database {name} stays until the next check of the datasource: {error.what}",
@@ -73,10 +73,11 @@ def _drop(target: Target, run: Run, name: str, mark: str) -> None:
             database=name,
         )
     else:
-        run.say("info", f"Temporary database {name} removed", "database_removed", database=name)
+        for gone in dropped:
+            run.say("info", f"Temporary database {gone} removed", "database_removed", database=gone)
 
 
-def _last(target: Target, run: Run, statements: str) -> None:
-    """Do this, also when somebody has asked for the end of the run."""
+def _last(target: Target, run: Run, statements: str) -> list[str]:
+    """Ask this, also when somebody has asked for the end of the run."""
     with closing(Session(run, target.engine, target.login, last=True)) as session:
-        session.ask(statements)
+        return session.ask(statements)
