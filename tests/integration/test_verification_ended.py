@@ -96,6 +96,25 @@ def test_a_verification_removes_what_an_earlier_one_left(
     assert temporary_databases(postgres_server, big_database) == []
 
 
+def test_a_database_that_stays_is_marked_before_its_session_ends_and_a_sweep_could_take_it(
+    loading: Running, valve: Valve, postgres_server: PostgresServer, big_database: str
+) -> None:
+    (name,) = temporary_databases(postgres_server, big_database)
+    with psycopg.connect(postgres_server.dsn()) as connection:
+        connection.execute(SQL("COMMENT ON DATABASE {} IS 'changing'").format(Identifier(name)))  # who marks it waits
+        valve.open()
+        marking = "SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE 'COMMENT ON DATABASE %'"
+        loading.until(lambda: postgres_server.rows("postgres", marking), "the database is being marked")
+
+        sessions = postgres_server.rows("postgres", f"SELECT FROM pg_stat_activity WHERE datname = '{name}'")
+
+        connection.rollback()
+    assert sessions
+    assert loading.ended().status == 0, loading.output
+    assert temporary_databases(postgres_server, big_database) == [name]
+    postgres_server.drop(name)
+
+
 @pytest.mark.parametrize(
     ("comment", "entered", "goes"),
     [

@@ -28,7 +28,7 @@ def temporary(target: Target, run: Run, manifest: Manifest, execution_id: str) -
     engine = target.engine
     name = engine.temporary_name(target.session.ask(engine.name_temporary(manifest.database)), manifest.database)
     mark = verification_comment(execution_id)
-    made = None
+    kept = False
     try:
         target.session.ask(engine.create_temporary(name, mark, manifest.fingerprint.encoding), LoadFailed)
         run.say("info", f"Temporary database {name} made", "database_made", database=name)
@@ -37,10 +37,11 @@ def temporary(target: Target, run: Run, manifest: Manifest, execution_id: str) -
             session.ask(engine.describe_target())
             made = Temporary(name, login, session)
             yield made
+            kept = made.kept
+            if kept:  # marked while a session is in it, so that no sweep takes it for a leftover
+                _keep(target, run, name, verification_comment(execution_id, kept=True))
     finally:
-        if made is not None and made.kept:
-            _keep(target, run, name, verification_comment(execution_id, kept=True))
-        else:
+        if not kept:
             _drop(target, run, name, mark)
 
 
