@@ -173,7 +173,7 @@ class DumpFailed(EngineFailed):
 
 
 class LoadFailed(EngineFailed):
-    """The load ended before all data was written; the target is as it was."""
+    """The load ended early: the target is as it was or, with ``atomic: false``, may lack indexes and constraints."""
 
     code = "load-failed"
 
