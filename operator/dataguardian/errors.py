@@ -12,7 +12,7 @@
     │       ├── TargetTooSmall          the disk of the target would be full
     │       └── PrerequisiteMissing     the target lacks a role or an extension of the backup
     ├── BackupCorrupt          65   the stored bytes are not the bytes that were stored
-    │   └── VerificationFailed      what was restored is not what was backed up
+    │   └── VerificationFailed      what was restored is not, or not provably, what was backed up
     ├── NotFound               66   a Secret, database, bucket, volume or backup that is named does not exist
     │   ├── NoCopyAvailable         no storage location has the backup
     │   └── NoRecentBackup          a drill found no completed backup that is young enough
@@ -137,7 +137,7 @@ class BackupCorrupt(DataGuardianError):
 
 
 class VerificationFailed(BackupCorrupt):
-    """What was restored differs from what was backed up."""
+    """What was restored differs from what was backed up, or the backup has nothing to compare it with."""
 
     code = "verification-failed"
 
