@@ -212,8 +212,9 @@ def test_nothing_is_committed_when_the_last_thing_that_is_read_is_that_the_backu
 
 
 def test_pieces_of_any_size_are_one_dump(load: Load, dump: bytes, copy: str, postgres_server: PostgresServer) -> None:
-    load.atomic(dump[at : at + 997] for at in range(0, len(dump), 997))
+    loaded = load.atomic(dump[at : at + 997] for at in range(0, len(dump), 997))
 
+    assert sorted(loaded) == [2, 500, 5000]
     assert postgres_server.rows(copy, "SELECT count(*) FROM orders") == [(5000,)]
 
 

@@ -38,6 +38,20 @@ def test_a_restore_brings_back_every_row_and_definition(
     assert (ended.report.tables, ended.report.rows, ended.report.warnings) == (3, 5502, [])
 
 
+def test_a_table_that_has_other_rows_than_were_backed_up_is_a_warning(
+    pod: Pod, postgres_server: PostgresServer
+) -> None:
+    target = backed_up(pod, shop(postgres_server))
+    rewrite_manifest(target, lambda manifest: manifest["fingerprint"]["tables"][0].update(rows=7))
+
+    ended = pod.run(pod.restore_plan(postgres_server.database(), target))
+
+    assert ended.status == 0, ended.output
+    assert ended.report is not None
+    (warning,) = ended.report.warnings
+    assert warning.endswith("rows; the backup's fingerprint has 7")
+
+
 @pytest.mark.parametrize("codec", ["zstd", "gzip", "none"])
 def test_dropping_what_exists_replaces_what_the_backup_contains(
     pod: Pod, postgres_server: PostgresServer, codec: str

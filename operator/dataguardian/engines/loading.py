@@ -38,7 +38,7 @@ class Loading(Protocol):
         """The client that runs the script, under the load's own application name. It reads statements from stdin."""
 
     def begin(self) -> str:
-        """Statements that open the transaction and answer with its id; what follows them answers nothing."""
+        """Statements that open the transaction and answer with its id; what follows answers not before ``closing``."""
 
     def script(self, part: Part, *, clean: bool) -> Command:
         """Read a dump from stdin and write the script to stdout, as it goes: settings, statements, rows.
@@ -50,10 +50,13 @@ class Loading(Protocol):
         """The head of a script as it is to be run, from its first lines. None: one more line is needed."""
 
     def closing(self, tail: bytes) -> bytes:
-        """What to run instead of the last KiBs of a script: all but its commit.
+        """What to run instead of the last KiBs of a script: all but its commit; ``loaded`` reads the answer.
 
         Raises ValueError when no whole script ends so.
         """
+
+    def loaded(self, lines: Sequence[str]) -> list[int]:
+        """How many rows the server has taken for each table of the dump, in the dump's order."""
 
     def commit(self) -> str:
         """The statement that makes the load last."""

@@ -25,6 +25,7 @@ _LAST_SETTING = b"SET client_encoding = "
 _END = re.compile(
     rb"\nCOMMIT;\n+--\n-- PostgreSQL database dump complete\n--\n+(?P<unrestrict>(?:\\unrestrict \w+\n+)?)\Z"
 )
+_COPIED = re.compile("COPY [0-9]+")
 # Between the settings and what is made: the drops, where line breaks and dashes may stand in quoted names.
 _DROPS = re.compile(rb'\nSET row_security = \w+;\n(?P<drops>(?:"[^"]*"|[^"])*?\n)(?=SET |--\n)')
 _SECTIONS: Mapping[Part, tuple[str, ...]] = {"whole": (), "rows": ("--section=pre-data", "--section=data")}
@@ -90,7 +91,10 @@ class PostgreSQLLoading:
         end = _END.search(tail)
         if end is None:
             raise ValueError(tail[-200:])
-        return tail[: end.start() + 1] + end["unrestrict"]
+        return tail[: end.start() + 1] + end["unrestrict"] + b"\\o\n"
+
+    def loaded(self, lines: Sequence[str]) -> list[int]:
+        return [int(line.removeprefix("COPY ")) for line in lines if _COPIED.fullmatch(line)]
 
     def commit(self) -> str:
         return "COMMIT;\n"

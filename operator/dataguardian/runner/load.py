@@ -29,7 +29,7 @@ class Load:
 
     Both ways raise what the iterator raises (BackupCorrupt, StorageUnavailable, Cancelled), LoadFailed, TargetLocked,
     DatabaseUnavailable or PermissionRefused. When they return, the data is committed and the run cannot be cancelled
-    (unless it is a load that settles nothing).
+    (unless it is a load that settles nothing). They return how many rows the server has taken for each table.
     """
 
     def __init__(
@@ -62,17 +62,16 @@ class Load:
         )
         self._locks = Locks(run, engine, login, self._loading)
 
-    def atomic(self, dump: Iterator[bytes]) -> None:
+    def atomic(self, dump: Iterator[bytes]) -> list[int]:
         """All in one transaction: whatever fails, the target is as it was."""
         with closing(self._locks), self._explained(dump):
             if not self._drop_existing:
-                self._transaction(dump, "whole")
-                return
+                return self._transaction(dump, "whole")
             with closing(Head(self._run, self._loading.contents())) as head:
                 whole = head.take(dump)
-                self._transaction(whole, "whole", self._drops(head))
+                return self._transaction(whole, "whole", self._drops(head))
 
-    def parallel(self, dump: Iterator[bytes], jobs: int) -> None:
+    def parallel(self, dump: Iterator[bytes], jobs: int) -> list[int]:
         """Tables and rows in one transaction, then indexes, constraints and policies by several connections.
 
         What fails before that transaction is committed leaves the target as it was; what fails afterwards leaves a
@@ -88,15 +87,16 @@ class Load:
             if not apart:
                 self._run.say("info", "Indexes are built by one connection, beside the rows", "built_in_transaction")
             hiding = self._hiding(head) if apart else b""
-            self._transaction(whole, "rows" if apart else "whole", self._drops(head), hiding)
+            loaded = self._transaction(whole, "rows" if apart else "whole", self._drops(head), hiding)
             if apart:
                 self._build(head, jobs)
             if apart and self._settles:
                 self._run.settled_elsewhere()
+            return loaded
 
     def _transaction(
         self, dump: Iterator[bytes], part: Part, drops: bytes | None = b"", afterwards: bytes = b""
-    ) -> None:
+    ) -> list[int]:
         loading = self._loading
         session = Session(self._run, self._engine, self._login, loading.session())
         with closing(session):
@@ -105,11 +105,12 @@ class Load:
             with Script(self._run, loading, part, session, before=drops, stalled=self._locks.look) as script:
                 end = self._end_of(script, dump, session)
             session.send(end)
-            self._answer(session)
+            loaded = loading.loaded(self._answer(session))
             if afterwards:
                 session.send(afterwards)
                 self._answer(session)
             self._commit(session, transaction, last=part == "whole")
+            return loaded
 
     def _drops(self, head: Head) -> bytes | None:
         """Statements that drop what is replaced; None when the table of contents is too long to choose from."""
@@ -154,11 +155,11 @@ class Load:
             "The dump was taken for complete before its end.", remedy="Restore another backup, and keep this one's log."
         )
 
-    def _answer(self, session: Session) -> None:
-        """Wait until the session has run all that it was given."""
+    def _answer(self, session: Session) -> list[str]:
+        """Wait until the session has run all that it was given, and has answered."""
         while not session.answers_within(LOOK_SECONDS):
             self._locks.look()
-        session.lines(LoadFailed)
+        return session.lines(LoadFailed)
 
     def _commit(self, session: Session, transaction: str, *, last: bool) -> None:
         """Make it last. Meanwhile the run cannot be cancelled, and when it was the ``last`` also not afterwards."""

@@ -75,11 +75,11 @@ def test_a_part_of_the_head_is_not_taken_for_all_of_it(lines: int) -> None:
 def test_the_end_of_a_script_runs_without_its_commit(before: bytes) -> None:
     refreshed = b"REFRESH MATERIALIZED VIEW public.mv;\n\n"
 
-    assert loading().closing(before + TAIL) == before + refreshed + b"\n\\unrestrict 2iRf9f5I\n\n"
+    assert loading().closing(before + TAIL) == before + refreshed + b"\n\\unrestrict 2iRf9f5I\n\n\\o\n"
 
 
 def test_an_older_programs_end_has_no_key() -> None:
-    assert loading().closing(TAIL.partition(b"\\unrestrict")[0]) == b"REFRESH MATERIALIZED VIEW public.mv;\n\n\n"
+    assert loading().closing(TAIL.partition(b"\\unrestrict")[0]) == b"REFRESH MATERIALIZED VIEW public.mv;\n\n\n\\o\n"
 
 
 @given(st.integers(0, TAIL.index(b"complete\n--") + 10))
