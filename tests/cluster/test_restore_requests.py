@@ -34,6 +34,12 @@ def test_a_dry_run_tells_what_would_happen_and_changes_nothing(shop: Shop) -> No
     assert shop.fingerprint() == before
 
 
+def held(shop: Shop, backup: str, why: str) -> bool:
+    """Whether a backup's entry says that it is kept for this."""
+    found = shop.cluster.get(shop.namespace, "BackupExecution", backup) or {}
+    return why in found.get("status", {}).get("keptBy", [])
+
+
 def test_a_safety_backup_is_made_first_and_kept_until_the_restore_is_confirmed(shop: Shop) -> None:
     shop.cluster.apply(shop.job(retention={"maxBackups": 1}))
     shop.backup("first")
@@ -46,14 +52,14 @@ def test_a_safety_backup_is_made_first_and_kept_until_the_restore_is_confirmed(s
     made = shop.cluster.get(shop.namespace, "backupexecution", safety) or {}
     assert made["status"]["phase"] == "Completed"
     assert made["status"]["completionTime"] <= restore["status"]["startTime"]
-    eventually("the first one is removed", lambda: shop.copies("first") == ["Removed"])
-    assert shop.copies(safety) == ["Stored"]
+    eventually("both are held", lambda: held(shop, safety, "safetyBackup back") and held(shop, "first", "restore back"))
+    assert shop.copies("first") == shop.copies(safety) == ["Stored"]
 
     shop.cluster.kubectl(
         "patch", "-n", shop.namespace, "restorerequest", "back", "--type=merge", "-p", '{"spec": {"confirmed": true}}'
     )
 
-    eventually("the safety backup is removed", lambda: shop.copies(safety) == ["Removed"])
+    eventually("they are removed", lambda: shop.copies("first") == shop.copies(safety) == ["Removed"])
 
 
 def test_a_corrupt_copy_is_passed_over(shop: Shop) -> None:
