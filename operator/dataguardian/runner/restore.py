@@ -25,7 +25,10 @@ from .trial import Trial
 
 
 def restore(plan: RestorePlan, run: Run) -> Report:
-    """Load the backup, verify it, or only tell what would happen; whatever fails, the target is as it was."""
+    """Load the backup, verify it, or only tell what would happen.
+
+    Whatever fails, the target is as it was; only with ``atomic`` False it may have the rows and lack indexes.
+    """
     if isinstance(plan.target, EphemeralServer) and not plan.verify:
         raise SpecInvalid("A restore needs a datasource.", remedy="Set spec.targetDatasourceRef.")
     run.enter("fetch")
