@@ -24,7 +24,7 @@ from .common import (
     rule,
     validated,
 )
-from .execution import RUN_NAME_MAX, Cancel, Checksum, LastExecution, RunStatus, StorageKey
+from .execution import RUN_NAME_MAX, Cancel, Checksum, LastExecution, ManifestSource, RunStatus, StorageKey
 from .schedule import ScheduleSpec, ScheduleStatus
 
 Codec = Literal["zstd", "gzip", "none"]
@@ -284,13 +284,6 @@ class BackupJob(Resource[BackupJobSpec, BackupJobStatus]):
     """What to back up, when, where to."""
 
 
-class ImportSource(Model):
-    """A backup that another operator, or an earlier life of this one, has stored."""
-
-    storage_location_ref: ObjectReference = Field(description="StorageLocation that has it.")
-    key: StorageKey = Field(description="Key of its manifest inside the location.")
-
-
 class BackupExecutionSpec(Model):
     """One run of a BackupJob. Creating this object is the run."""
 
@@ -312,7 +305,7 @@ class BackupExecutionSpec(Model):
         description="Failed BackupExecution of the same BackupJob whose upload is tried again: from its staged dump, "
         "else from a copy that was stored, else with a new dump.",
     )
-    source: ImportSource | None = Field(default=None, description="Where an imported backup was found.")
+    source: ManifestSource | None = Field(default=None, description="Where an imported backup was found.")
     cancel: Cancel = False
 
 

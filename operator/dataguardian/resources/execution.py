@@ -8,7 +8,7 @@ from pydantic import Field
 from pydantic.config import JsonDict
 from pydantic.fields import FieldInfo
 
-from .common import Model, ObjectName, Status, Text, Timestamp, rule
+from .common import Model, ObjectName, ObjectReference, Status, Text, Timestamp, rule
 
 Phase = Literal["Queued", "Running", "Completed", "Failed", "Cancelled"]
 # Longer than any name that DataGuardian makes itself: <job, 40>-<UTC slot, 12>.
@@ -39,6 +39,13 @@ Confirmed = Annotated[
         "a restore that was confirmed stays confirmed",
     ),
 ]
+
+
+class ManifestSource(Model):
+    """A stored backup, by the key of its manifest."""
+
+    storage_location_ref: ObjectReference = Field(description="StorageLocation that has it.")
+    key: StorageKey = Field(description="Key of its manifest inside the location.")
 
 
 class LastExecution(Model):

@@ -20,7 +20,7 @@ from .common import (
     validated,
 )
 from .datasource import DatabaseName
-from .execution import RUN_NAME_MAX, Cancel, Confirmed, RunStatus, StorageKey
+from .execution import RUN_NAME_MAX, Cancel, Confirmed, ManifestSource, RunStatus, StorageKey
 
 RESTORE_PHRASE = "RESTAURAR"
 VERIFY_PHRASE = "VERIFICAR RESTORE"
@@ -32,13 +32,6 @@ VERIFICATION_TARGET_HELP = (
     "Datasource: a temporary database on the target's server. Ephemeral: a server of the same major that lives in the "
     "run's pod, so that no other server is touched."
 )
-
-
-class ManifestSource(Model):
-    """A stored backup, by the key of its manifest."""
-
-    storage_location_ref: ObjectReference = Field(description="StorageLocation that has it.")
-    key: StorageKey = Field(description="Key of its manifest inside the location.")
 
 
 class ExpectedTarget(Model):

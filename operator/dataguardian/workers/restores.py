@@ -28,7 +28,8 @@ from ..resources import backup, datasource, drill, storage_location
 from ..resources.backup import BackupExecution, BackupJob, Copy, RunTemplate
 from ..resources.common import ObjectReference
 from ..resources.datasource import Datasource
-from ..resources.restore import ManifestSource, RestoreRequest
+from ..resources.execution import ManifestSource
+from ..resources.restore import RestoreRequest
 from .catalog import Catalog
 from .prepared import NotYet, Prepared, missing_backup, require_phase
 
