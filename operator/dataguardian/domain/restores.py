@@ -9,11 +9,12 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from ..errors import EngineMismatch, NoCopyAvailable, NoRecentBackup, RestoreRefused, SpecInvalid
-from ..resources.backup import BackupExecution, BackupJob, Copy, RunTemplate
+from ..resources.backup import BackupExecution, BackupJob, Copy
 from ..resources.common import seconds_of
 from ..resources.datasource import Datasource
 from ..resources.drill import RestoreDrill
 from ..resources.restore import RestoreRequest
+from ..resources.run_template import RunTemplate
 from ..resources.storage_location import StorageLocation
 from .catalogue import STORED, Entry
 from .naming import human_seconds

@@ -9,8 +9,8 @@ from ..domain import plan as plans
 from ..domain.naming import CONTAINER, DATASOURCE, MANAGED_BY, OPERATION, OWNER_NAME, OWNER_UID, PROGRAM, Operation
 from ..domain.planning import Run
 from ..errors import ConfigInvalid, every_error
-from ..resources.backup import RunTemplate
 from ..resources.common import API_VERSION, Kind, Resource
+from ..resources.run_template import RunTemplate
 from ..settings import RunnerSettings
 from . import servers
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
-from pydantic.config import JsonDict
 
 from .common import (
     Column,
@@ -25,6 +24,7 @@ from .common import (
     validated,
 )
 from .execution import RUN_NAME_MAX, Cancel, Checksum, LastExecution, ManifestSource, RunStatus, StorageKey
+from .run_template import RunTemplate
 from .schedule import ScheduleSpec, ScheduleStatus
 
 Codec = Literal["zstd", "gzip", "none"]
@@ -34,10 +34,6 @@ Trigger = Literal["Schedule", "Manual", "Retry", "Import", "Safety"]
 # What pg_dump reads as a pattern: names with wildcards, schema and table parted by a dot.
 RelationPattern = Annotated[str, Field(min_length=1, max_length=255, pattern=r"^[^\x00-\x1f\x7f-][^\x00-\x1f\x7f]*$")]
 Patterns = Annotated[list[RelationPattern], Field(max_length=64)]
-ShortMap = Annotated[dict[str, Annotated[str, Field(max_length=1024)]], Field(max_length=64)]
-# Parts of the pod's own API, which the API server checks when the pod is made.
-Opaque: JsonDict = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
-
 
 MAX_LOCATIONS = 8  # of one job
 MAX_COPIES = 16  # of one backup: a job may name other locations later
@@ -146,27 +142,6 @@ class DumpOptions(Model):
     schemas: Patterns = Field(default=[], description="Only these schemas (patterns of pg_dump --schema).")
     include_tables: Patterns = Field(default=[], description="Only these tables (patterns of pg_dump --table).")
     exclude_tables: Patterns = Field(default=[], description="Not these tables (pg_dump --exclude-table).")
-
-
-class RunTemplate(Model):
-    """What the pods of the runs get beside what DataGuardian gives them."""
-
-    labels: ShortMap = Field(default={}, description="Labels of the Kubernetes Job and its pod.")
-    annotations: ShortMap = Field(default={}, description="Annotations of the Kubernetes Job and its pod.")
-    resources: dict[str, Any] | None = Field(
-        default=None, description="Requests and limits of the container.", json_schema_extra=Opaque
-    )
-    node_selector: ShortMap = Field(default={}, description="Labels that the node must have.")
-    tolerations: Annotated[list[Annotated[dict[str, Any], Field(json_schema_extra=Opaque)]], Field(max_length=32)] = (
-        Field(default=[], description="Taints that the pod tolerates.")
-    )
-    affinity: dict[str, Any] | None = Field(default=None, description="Affinity of the pod.", json_schema_extra=Opaque)
-    priority_class_name: Annotated[str, Field(max_length=253)] | None = Field(
-        default=None, description="PriorityClass of the pod."
-    )
-    service_account_name: Annotated[str, Field(max_length=253)] | None = Field(
-        default=None, description="ServiceAccount of the pod; its token is never mounted."
-    )
 
 
 class Objectives(Model):

@@ -11,8 +11,9 @@ from ..domain.planning import Run
 from ..domain.readiness import Obstacle
 from ..errors import DataGuardianError, NotFound, SpecInvalid
 from ..kube.jobs import Limits
-from ..resources.backup import BackupExecution, RunTemplate
+from ..resources.backup import BackupExecution
 from ..resources.datasource import Datasource
+from ..resources.run_template import RunTemplate
 
 Known = Mapping[str, Any]
 NOTHING: Known = MappingProxyType({})

@@ -25,11 +25,12 @@ from ..domain.restores import (
 from ..errors import BackupNotCompleted, NotFound, SpecInvalid
 from ..kube.jobs import Limits
 from ..resources import backup, datasource, drill, storage_location
-from ..resources.backup import BackupExecution, BackupJob, Copy, RunTemplate
+from ..resources.backup import BackupExecution, BackupJob, Copy
 from ..resources.common import ObjectReference
 from ..resources.datasource import Datasource
 from ..resources.execution import ManifestSource
 from ..resources.restore import RestoreRequest
+from ..resources.run_template import RunTemplate
 from .catalog import Catalog
 from .prepared import NotYet, Prepared, missing_backup, require_phase
 

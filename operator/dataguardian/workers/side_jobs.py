@@ -21,8 +21,8 @@ from ..domain.told import Told
 from ..errors import ConfigInvalid, HistoryUnavailable, NotStarted, SpecInvalid
 from ..kube.client import JSON, Absent, ApiRefused, Conflict, jobs_path
 from ..kube.jobs import Limits, job_manifest
-from ..resources.backup import RunTemplate
 from ..resources.common import Kind, Resource
+from ..resources.run_template import RunTemplate
 from .context import Context, now
 from .loop import attempt
 from .pod_log import read_told

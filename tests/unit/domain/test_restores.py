@@ -27,9 +27,10 @@ from dataguardian.domain.restores import (
     stored_copies,
 )
 from dataguardian.errors import EngineMismatch, NoCopyAvailable, NoRecentBackup, SpecInvalid
-from dataguardian.resources.backup import BackupExecution, BackupJob, Copy, RunTemplate
+from dataguardian.resources.backup import BackupExecution, BackupJob, Copy
 from dataguardian.resources.drill import RestoreDrill
 from dataguardian.resources.restore import RestoreRequest
+from dataguardian.resources.run_template import RunTemplate
 from dataguardian.resources.storage_location import StorageLocation
 from tests.unit.entries import NOW, entry, key_of
 from tests.unit.objects import (

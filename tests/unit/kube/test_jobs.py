@@ -12,7 +12,7 @@ from dataguardian.domain.restores import CopyAt, restore_run
 from dataguardian.errors import ConfigInvalid
 from dataguardian.kube.jobs import Limits, job_manifest
 from dataguardian.resources import backup
-from dataguardian.resources.backup import RunTemplate
+from dataguardian.resources.run_template import RunTemplate
 from dataguardian.settings import RunnerSettings, ServerSettings
 from tests.unit.objects import backup_job, bucket, datasource, execution, restore_request, volume
 
