@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Literal, TypedDict
 
 import msgspec
 
@@ -38,17 +38,29 @@ class Proof(msgspec.Struct, frozen=True, kw_only=True):
     tools: dict[str, str] = {}  # program → version
 
 
-def figures(found: Verification, differences: list[str]) -> dict[str, object]:
+class Figures(TypedDict):
     """The fields of a proof that tell what was compared."""
-    return {
-        "passed": found.passed,
-        "tables": found.tables,
-        "rows": found.rows,
-        "sequences": found.sequences,
-        "sampled_rows": found.sampled_rows,
-        "difference_count": len(differences),
-        "differences": differences[:DIFFERENCES],
-    }
+
+    passed: bool
+    tables: int
+    rows: int
+    sequences: int
+    sampled_rows: int
+    difference_count: int
+    differences: list[str]
+
+
+def figures(found: Verification, differences: list[str]) -> Figures:
+    """The figures of a verification that found all these differences."""
+    return Figures(
+        passed=found.passed,
+        tables=found.tables,
+        rows=found.rows,
+        sequences=found.sequences,
+        sampled_rows=found.sampled_rows,
+        difference_count=len(differences),
+        differences=differences[:DIFFERENCES],
+    )
 
 
 def proof_key(folder: str, time: datetime, execution_id: str) -> str:

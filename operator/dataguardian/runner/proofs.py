@@ -38,14 +38,8 @@ def proof_of(
         started_at=written(began),
         completed_at=written(ended),
         restore_seconds=max(0, round((ended - began).total_seconds())),
-        passed=found.passed,
-        tables=found.tables,
-        rows=found.rows,
-        sequences=found.sequences,
-        sampled_rows=found.sampled_rows,
-        difference_count=found.difference_count,
-        differences=differences[: proofs.DIFFERENCES],
         tools={"dataguardian": __version__},
+        **proofs.figures(found, differences),
     )
 
 

@@ -30,7 +30,7 @@ def proof(differences: list[str]) -> Proof:
         completed_at="2026-11-24T04:01:00.000Z",
         restore_seconds=60,
         tools={"pg_restore": "17.2"},
-        **figures(found, differences),  # type: ignore[arg-type]  # one type for all fields
+        **figures(found, differences),
     )
 
 
