@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -17,7 +16,7 @@ from ..resources.restore import RestoreRequest
 from ..resources.run_template import RunTemplate
 from ..resources.storage_location import StorageLocation
 from .catalogue import STORED, Entry
-from .naming import human_seconds
+from .naming import human_seconds, major_of
 from .plan import (
     SERVER_DATA_DIR,
     SERVER_SOCKET_DIR,
@@ -147,14 +146,13 @@ def server_for(backup: BackupExecution | None, source: Datasource | None) -> Ser
 
     ``source`` is what was backed up; without it the engine is the only one that there is.
     """
-    version = (backup.status.engine_version if backup else None) or ""
-    found = re.match("[0-9]+", version)  # 18beta2 is of major 18
-    if not found:
+    major = major_of((backup.status.engine_version if backup else None) or "")
+    if not major:
         raise SpecInvalid(
             "The catalogue does not tell which version of the server was backed up.",
             remedy="Verify with verificationTarget Datasource, or verify a younger backup.",
         )
-    return Server(source.spec.engine if source else "postgresql", int(found[0]))
+    return Server(source.spec.engine if source else "postgresql", major)
 
 
 def restore_run(
