@@ -16,18 +16,20 @@ from .shop import shop
 SESSIONS = (
     "SELECT pid FROM pg_stat_activity WHERE application_name LIKE 'dataguardian%' AND datname = current_database()"
 )
-WHEN_INDEXED: tuple[LiteralString, ...] = (
-    "CREATE EVENT TRIGGER of_indexes ON ddl_command_start WHEN TAG IN ('CREATE INDEX') EXECUTE FUNCTION when_indexed()",
-)
+
+
+def when_indexed(does: LiteralString) -> tuple[LiteralString, ...]:
+    """Statements that have the server do this each time an index is made."""
+    return (
+        "CREATE FUNCTION when_indexed() RETURNS event_trigger LANGUAGE plpgsql AS $$BEGIN " + does + " END$$",
+        "CREATE EVENT TRIGGER of_indexes ON ddl_command_start WHEN TAG IN ('CREATE INDEX')"
+        " EXECUTE FUNCTION when_indexed()",
+    )
 
 
 def test_what_fails_after_the_rows_says_what_the_target_has(pod: Pod, postgres_server: PostgresServer) -> None:
     target, copy = backed_up(pod, shop(postgres_server)), postgres_server.database()
-    postgres_server.sql(
-        copy,
-        "CREATE FUNCTION when_indexed() RETURNS event_trigger LANGUAGE plpgsql AS $$BEGIN RAISE 'no index'; END$$",
-        *WHEN_INDEXED,
-    )
+    postgres_server.sql(copy, *when_indexed("RAISE 'no index';"))
 
     ended = pod.run(pod.restore_plan(copy, target, atomic=False))
 
@@ -51,11 +53,7 @@ def test_rows_that_a_policy_hides_are_hidden_from_the_moment_they_are_there(
         "CREATE POLICY none ON secrets TO tenant USING (false)",
         "GRANT SELECT ON secrets TO tenant",
     )
-    postgres_server.sql(
-        copy,
-        "CREATE FUNCTION when_indexed() RETURNS event_trigger LANGUAGE plpgsql AS $$BEGIN RAISE 'no index'; END$$",
-        *WHEN_INDEXED,
-    )
+    postgres_server.sql(copy, *when_indexed("RAISE 'no index';"))
 
     ended = pod.run(pod.restore_plan(copy, backed_up(pod, database), atomic=False, jobs=1))
 
@@ -69,11 +67,7 @@ def test_sigterm_ends_the_building_of_indexes_within_ten_seconds_and_its_stateme
     pod: Pod, postgres_server: PostgresServer
 ) -> None:
     target, copy = backed_up(pod, shop(postgres_server)), postgres_server.database()
-    postgres_server.sql(
-        copy,
-        "CREATE FUNCTION when_indexed() RETURNS event_trigger LANGUAGE plpgsql AS $$BEGIN PERFORM pg_sleep(600); END$$",
-        *WHEN_INDEXED,
-    )
+    postgres_server.sql(copy, *when_indexed("PERFORM pg_sleep(600);"))
     asleep = "SELECT FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND datname = current_database()"
     running = pod.start(pod.restore_plan(copy, target, atomic=False))
     running.until(lambda: postgres_server.rows(copy, asleep), "an index is being built")
@@ -93,12 +87,7 @@ def test_while_indexes_are_built_no_lock_is_waited_for_any_longer_and_the_target
     pod: Pod, postgres_server: PostgresServer
 ) -> None:
     target, copy = backed_up(pod, shop(postgres_server)), postgres_server.database()
-    postgres_server.sql(
-        copy,
-        "CREATE FUNCTION when_indexed() RETURNS event_trigger LANGUAGE plpgsql"
-        " AS $$BEGIN PERFORM pg_advisory_xact_lock(1); END$$",
-        *WHEN_INDEXED,
-    )
+    postgres_server.sql(copy, *when_indexed("PERFORM pg_advisory_xact_lock(1);"))
     with psycopg.connect(postgres_server.dsn(copy), application_name="migration") as connection:
         connection.execute("SELECT pg_advisory_xact_lock(1)")
 
@@ -115,12 +104,7 @@ def test_whoever_looks_for_locks_comes_again_and_without_it_nothing_goes_on_for_
     pod: Pod, postgres_server: PostgresServer, allowed: bool, code: str
 ) -> None:
     target, copy = backed_up(pod, shop(postgres_server)), postgres_server.database()
-    postgres_server.sql(
-        copy,
-        "CREATE FUNCTION when_indexed() RETURNS event_trigger LANGUAGE plpgsql"
-        " AS $$BEGIN PERFORM pg_advisory_xact_lock(1); END$$",
-        *WHEN_INDEXED,
-    )
+    postgres_server.sql(copy, *when_indexed("PERFORM pg_advisory_xact_lock(1);"))
     with psycopg.connect(postgres_server.dsn(copy), application_name="migration", autocommit=True) as connection:
         connection.execute("SELECT pg_advisory_lock(1)")
         running = pod.start(pod.restore_plan(copy, target, atomic=False, lock_timeout_seconds=3))
@@ -148,10 +132,10 @@ def test_short_waits_of_different_statements_do_not_add_up(pod: Pod, postgres_se
     )
     postgres_server.sql(
         copy,
-        "CREATE FUNCTION when_indexed() RETURNS event_trigger LANGUAGE plpgsql AS $$BEGIN"
-        " PERFORM set_config('lock_timeout', '700ms', true); PERFORM pg_advisory_xact_lock(1);"
-        " EXCEPTION WHEN lock_not_available THEN NULL; END$$",
-        *WHEN_INDEXED,
+        *when_indexed(
+            "PERFORM set_config('lock_timeout', '700ms', true); PERFORM pg_advisory_xact_lock(1);"
+            " EXCEPTION WHEN lock_not_available THEN NULL;"
+        ),
     )
     with psycopg.connect(postgres_server.dsn(copy), application_name="migration") as connection:
         connection.execute("SELECT pg_advisory_xact_lock(1)")
