@@ -7,9 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import msgspec
-
 from ..domain.manifest import Fingerprint
+from .postgresql_literals import json_literal, literal
 from .postgresql_queries import NO_LIMITS
 from .source import Contents
 
@@ -188,7 +187,7 @@ def _restored_rows(names: Sequence[object], encoding: str) -> str:
 
     The texts are hashed in the encoding of the database that was dumped.
     """
-    wanted, source = _literal(msgspec.json.encode(names).decode()), _literal(encoding)
+    wanted, source = json_literal(names), literal(encoding)
     count = "SELECT pg_catalog.json_build_array(''found_rows'', %1$L, %2$L, count(*), ''[]''::json) FROM ONLY %1$I.%2$I"
     hashed = _HASH.format(columns="%3$s", encoding="%4$L")
     scan = f"""\
@@ -207,8 +206,3 @@ SELECT CASE pg_catalog.json_array_length(wanted->2)
   JOIN pg_catalog.pg_class AS c ON c.relnamespace = n.oid AND relname = wanted->>1 AND relkind IN ('r', 'p'){_COLUMNS}
 \\gexec
 """
-
-
-def _literal(text: str) -> str:
-    escaped = text.replace("'", "''")
-    return f"'{escaped}'"

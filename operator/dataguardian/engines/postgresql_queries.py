@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import msgspec
-
 from ..domain.manifest import Table
+from .postgresql_literals import json_literal, literal
 
 # A server's limits are for its users; a run has its own deadline. Only settings that this major knows.
 NO_LIMITS = """\
@@ -35,11 +34,11 @@ SELECT pg_catalog.json_build_array('identity', system_identifier::text) FROM pg_
 
 def counts_by_name(tables: Sequence[Table]) -> str:
     """Exact rows of those of these tables that exist: writes a statement for each, its names quoted by the server."""
-    names = msgspec.json.encode([[table.schema, table.name] for table in tables]).decode().replace("'", "''")
+    names = json_literal([[table.schema, table.name] for table in tables])
     return f"""\
 SELECT pg_catalog.format('SELECT pg_catalog.json_build_array(%L, %L, count(*)) FROM ONLY %I.%I',
                          nspname, relname, nspname, relname)
-  FROM pg_catalog.json_array_elements('{names}') AS wanted
+  FROM pg_catalog.json_array_elements({names}) AS wanted
   JOIN pg_catalog.pg_namespace AS n ON nspname = wanted->>0
   JOIN pg_catalog.pg_class AS c ON c.relnamespace = n.oid AND relname = wanted->>1 AND relkind IN ('r', 'p')
 \\gexec
@@ -70,7 +69,7 @@ def load_outcome(application: str, transaction: int) -> str:
     """
     return f"""\
 SELECT count(pg_catalog.pg_terminate_backend(pid)) AS ignored FROM pg_catalog.pg_stat_activity
- WHERE {_LOADS.format(_text(application))} \\gset
+ WHERE {_LOADS.format(literal(application))} \\gset
 SELECT pg_catalog.to_json(CASE
          WHEN {transaction} >= pg_catalog.txid_snapshot_xmax(pg_catalog.txid_current_snapshot()) THEN 'aborted'
          ELSE coalesce(pg_catalog.txid_status({transaction}), 'unknown') END);
@@ -83,18 +82,14 @@ def blockers(application: str) -> str:
 WITH waiting AS (
   SELECT pg_catalog.format('%s %s', pid, query_start) AS statement,
          pg_catalog.unnest(pg_catalog.pg_blocking_pids(pid)) AS blocking
-    FROM pg_catalog.pg_stat_activity WHERE {_LOADS.format(_text(application))}),
+    FROM pg_catalog.pg_stat_activity WHERE {_LOADS.format(literal(application))}),
 found AS (
   SELECT statement, blocking AS pid, coalesce(application_name, '') AS application, coalesce(usename, '') AS "user",
          coalesce(pg_catalog.to_char(xact_start AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'), '') AS since
     FROM waiting LEFT JOIN pg_catalog.pg_stat_activity AS session ON session.pid = blocking
-   WHERE application_name IS DISTINCT FROM {_text(application)})
+   WHERE application_name IS DISTINCT FROM {literal(application)})
 SELECT pg_catalog.json_build_object(
        'statements', (SELECT coalesce(pg_catalog.json_agg(DISTINCT statement), '[]') FROM found),
        'blockers', (SELECT coalesce(pg_catalog.json_agg(blocker ORDER BY nullif(since, ''), pid), '[]')
                       FROM (SELECT DISTINCT pid, application, "user", since FROM found) AS blocker));
 """
-
-
-def _text(value: str) -> str:
-    return "'" + value.replace("'", "''") + "'"

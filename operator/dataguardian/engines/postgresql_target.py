@@ -9,6 +9,7 @@ import msgspec
 from ..domain.manifest import Manifest
 from ..domain.naming import KEPT_MARK, VERIFICATION, VERIFICATION_MARK, verification_database
 from ..domain.preflight import TargetState
+from .postgresql_literals import json_literal, literal
 from .postgresql_queries import NO_LIMITS, VERSION
 from .target import Missing, Replaced
 
@@ -191,7 +192,7 @@ class PostgreSQLTarget:
         return msgspec.structs.replace(msgspec.json.decode(lines[0], type=TargetState), identity=identity)
 
     def find_missing(self, roles: Sequence[str], extensions: Sequence[str]) -> str:
-        return _MISSING.format(roles=_json(roles), extensions=_json(extensions))
+        return _MISSING.format(roles=json_literal(roles), extensions=json_literal(extensions))
 
     def missing(self, lines: Sequence[str]) -> Missing:
         return msgspec.json.decode(lines[0], type=Missing)
@@ -203,13 +204,13 @@ class PostgreSQLTarget:
         return int(lines[0])
 
     def describe_replaced(self, names: Sequence[tuple[str, str]]) -> str:
-        return _REPLACED.format(relations=_RELATIONS, names=_json(names), first=FIRST, applications=APPLICATIONS)
+        return _REPLACED.format(relations=_RELATIONS, names=json_literal(names), first=FIRST, applications=APPLICATIONS)
 
     def replaced(self, lines: Sequence[str]) -> Replaced:
         return msgspec.json.decode(lines[0], type=Replaced)
 
     def create_roles(self, names: Sequence[str]) -> str:
-        return _CREATE_ROLES.format(names=_json(names))
+        return _CREATE_ROLES.format(names=json_literal(names))
 
     def create_schemas(self, manifest: Manifest) -> str:
         # A dump of chosen tables has no schema, any other one has all that it needs.
@@ -217,22 +218,22 @@ class PostgreSQLTarget:
             return ""
         tables, sequences = manifest.fingerprint.tables, manifest.fingerprint.sequences
         names = {table.schema for table in tables} | {sequence.schema for sequence in sequences}
-        return _CREATE_SCHEMAS.format(names=_json(sorted(names)))
+        return _CREATE_SCHEMAS.format(names=json_literal(sorted(names)))
 
     def name_temporary(self, database: str) -> str:
-        return _MOMENT.format(prefix=_literal(verification_database(database, "")), digits=_DIGITS, lock=_LOCK)
+        return _MOMENT.format(prefix=literal(verification_database(database, "")), digits=_DIGITS, lock=_LOCK)
 
     def temporary_name(self, lines: Sequence[str], database: str) -> str:
         return verification_database(database, msgspec.json.decode(lines[0], type=str))
 
     def create_temporary(self, name: str, mark: str, encoding: str) -> str:
-        return _CREATE.format(name=_literal(name), mark=_literal(mark), encoding=_literal(encoding), lock=_LOCK)
+        return _CREATE.format(name=literal(name), mark=literal(mark), encoding=literal(encoding), lock=_LOCK)
 
     def mark_temporary(self, name: str, mark: str) -> str:
-        return _MARK.format(name=_literal(name), mark=_literal(mark))
+        return _MARK.format(name=literal(name), mark=literal(mark))
 
     def drop_temporary(self, name: str, mark: str) -> str:
-        return _DROP.format(name=_literal(name), mark=_literal(mark))
+        return _DROP.format(name=literal(name), mark=literal(mark))
 
     def find_leftovers(self) -> str:
         return _LEFTOVERS
@@ -241,13 +242,4 @@ class PostgreSQLTarget:
         return [msgspec.json.decode(line, type=str) for line in lines]
 
     def drop_leftover(self, name: str) -> str:
-        return _DROP_LEFTOVER.format(name=_literal(name))
-
-
-def _literal(text: str) -> str:
-    """A text as SQL writes it, with standard_conforming_strings."""
-    return "'" + text.replace("'", "''") + "'"
-
-
-def _json(value: object) -> str:
-    return _literal(msgspec.json.encode(value).decode())
+        return _DROP_LEFTOVER.format(name=literal(name))
