@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -13,11 +14,11 @@ from dataguardian.handlers import backup_jobs, runs
 from dataguardian.handlers.triggers import GONE, SEEN, Handler
 from dataguardian.kube.client import JSON, objects_path
 from dataguardian.resources import restore, storage_location
-from dataguardian.resources.backup import BACKUP_EXECUTION, BACKUP_JOB, BackupJob, Recoverability
+from dataguardian.resources.backup import BACKUP_EXECUTION, BACKUP_JOB, BackupJob, BackupJobStatus, Recoverability
 from dataguardian.resources.common import Condition, timestamp
 from dataguardian.resources.restore import RestoreRequest
 from dataguardian.resources.storage_location import StorageLocation
-from dataguardian.workers import recoverability
+from dataguardian.workers import judging, recoverability
 from dataguardian.workers.context import Context
 from dataguardian.workers.loop import forever
 from dataguardian.workers.recoverability import Assessor
@@ -256,11 +257,32 @@ async def test_an_operator_that_starts_finds_what_ended_unseen_and_writes_nothin
 
 
 async def test_nothing_is_judged_before_all_backups_are_known(first: Operator) -> None:
-    await first.see_job(await stored.job(first.context, first.namespace))
+    job = await stored.job(first.context, first.namespace)
+    await first.see_job(job.model_copy(update={"status": BackupJobStatus(observed_generation=1)}))
 
     await first.assessor.step()
 
     assert (await first.job()).status.conditions == []
+
+
+@pytest.mark.parametrize("is_loaded", [True, False])
+async def test_a_new_job_is_written_once_when_its_backups_are_known(first: Operator, is_loaded: bool) -> None:
+    await first.see_job(await stored.job(first.context, first.namespace))
+    if is_loaded:
+        await first.context.catalog.entries.load()
+    assert isinstance(first.kube, Counting)
+    first.kube.patched.clear()
+
+    await judging.judge_all(first.context, first.scheduler)
+    told = {condition.type for condition in (await first.job()).status.conditions}
+    await first.context.catalog.entries.load()
+    await first.see_job(await first.job())
+    await first.assessor.step()
+
+    assert ("Recoverable" in told) == is_loaded
+    assert await first.verdict() == ("False", "NoBackup")
+    path = objects_path(BACKUP_JOB, first.namespace, "nightly") + "/status"
+    assert first.kube.patched == [path] * (1 if is_loaded else 2)
 
 
 async def test_a_backup_that_took_the_name_of_the_verified_one_is_not_proven(first: Operator) -> None:
@@ -311,7 +333,11 @@ async def test_a_backup_that_completes_makes_its_job_recoverable(new_context: Ne
         await until(look, what=f"orders is {wanted}")
 
     async with operator(context):
-        task = asyncio.create_task(forever("recoverability", Assessor(context).step, every_s=0.2))
+        judges = partial(judging.judge_all, context, Scheduler(context))
+        tasks = [
+            asyncio.create_task(forever("judge", judges, every_s=0.2)),
+            asyncio.create_task(forever("recoverability", Assessor(context).step, every_s=0.2)),
+        ]
         try:
             await is_told("NoBackup")
             await world.backup("first")
@@ -319,7 +345,8 @@ async def test_a_backup_that_completes_makes_its_job_recoverable(new_context: Ne
             await world.complete("first")
             await is_told("AsIntended")
         finally:
-            task.cancel()
+            for task in tasks:
+                task.cancel()
 
     known = (await world.status("orders", BACKUP_JOB))["recoverability"]
     assert known["backup"] == "first"

@@ -12,7 +12,8 @@ from ..workers.scheduler import Scheduler
 async def seen(context: Context, scheduler: Scheduler, kind: Kind[BackupJob], resource: BackupJob) -> None:
     """It exists, or has changed."""
     judging.seen(context, scheduler, kind, resource)
-    context.unassessed[resource.metadata.namespace, resource.metadata.name] = None
+    if resource.status.observed_generation is not None:  # a new one is assessed when it is judged
+        context.unassessed[resource.metadata.namespace, resource.metadata.name] = None
     judging.reference_seen(context, kind, resource)
 
 

@@ -112,7 +112,8 @@ async def judge(context: Context, scheduler: Scheduler, kind: Kind[Any], owner: 
     def change(current: Scheduled) -> Any:
         if current.metadata.generation != owner.metadata.generation:
             return None  # another spec, which is judged when it is seen
-        return judged_status(current, found, next_schedule=following, now=now())
+        status = judged_status(current, found, next_schedule=following, now=now())
+        return scheduled.begun(context, current.model_copy(update={"status": status}))
 
     changed = await change_status(context.kube, kind, owner, change)
     if context.catalog.known(kind, owner.metadata.namespace, owner.metadata.name) is owner:

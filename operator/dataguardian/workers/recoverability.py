@@ -47,6 +47,15 @@ def locations_changed(context: Context, namespace: str) -> None:
             context.unassessed[namespace, job.metadata.name] = None
 
 
+def begun(context: Context, job: BackupJob) -> BackupJobStatus:
+    """The status of a job that is judged for the first time, with its recoverability: thousands of new jobs need no
+    second write of it."""
+    entries, key = context.catalog.entries, (job.metadata.namespace, job.metadata.name)
+    if not entries.loaded or any(condition.type == RECOVERABLE for condition in job.status.conditions):
+        return job.status
+    return assessed(job, entries.of_job(*key), now=now(), away=_away(context, key))
+
+
 class Assessor:
     """The worker. A job costs nothing while nothing happens to it: the times at which it must be looked at are in a
     heap."""

@@ -16,7 +16,7 @@ from ..resources import datasource, drill, restore, storage_location
 from ..resources.backup import BACKUP_EXECUTION, BACKUP_JOB, BackupJob
 from ..resources.common import API_VERSION, Kind, Resource, timestamp
 from ..resources.drill import RestoreDrill
-from . import drills
+from . import drills, recoverability
 from .catalog import Catalog
 from .context import Context, now
 
@@ -35,6 +35,8 @@ class ScheduledKind:
     obstacle: Callable[[Catalog, Any], Awaitable[Obstacle | None]]
     details: Callable[[Any], JSON] = lambda _: {}  # of a run's spec, beside what those of all kinds have
     does_so: Callable[[Any], bool] = lambda _: True  # whether a run does what such a one is for
+    # The status of an object with what else its first judgement can tell.
+    begun: Callable[[Context, Any], Any] = lambda _, owner: owner.status
     # Brings what ended runs have found into the object's status, where not the recorder does.
     learn: Callable[[Context, Any], Awaitable[Any]] | None = None
 
@@ -90,6 +92,7 @@ SCHEDULED = {
             storage_location.KIND.plural: lambda job: (location.name for location in job.spec.storage.locations),
         },
         obstacle=_obstacle_of_job,
+        begun=recoverability.begun,
     ),
     drill.KIND.plural: ScheduledKind(
         kind=drill.KIND,
