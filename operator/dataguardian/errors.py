@@ -2,15 +2,20 @@
 
     DataGuardianError
     ├── SpecInvalid            64   what was asked for cannot be done as written
-    │   └── RestoreRefused     64   a restore that could not go well, refused before anything is touched
-    │       ├── BackupNotCompleted      the source is no completed backup
-    │       ├── ManifestUnknown         the manifest is of a version that this release does not read
-    │       ├── EngineMismatch          the backup is of another kind of database
-    │       ├── ServerTooOld            the server is older than the one that was backed up
-    │       ├── TargetMismatch          the target is another one than spec.expectedTarget says
-    │       ├── TargetNotEmpty          it would mix with what is in the target
-    │       ├── TargetTooSmall          the disk of the target would be full
-    │       └── PrerequisiteMissing     the target lacks a role or an extension of the backup
+    │   ├── RestoreRefused     64   a load that could not go well, refused before anything is touched
+    │   │   ├── BackupNotCompleted      the source is no completed backup
+    │   │   ├── ManifestUnknown         the manifest is of a version that this release does not read
+    │   │   ├── EngineMismatch          the source is of another kind of database
+    │   │   ├── ServerTooOld            the server is older than the one that was dumped
+    │   │   ├── TargetMismatch          the target is another one than spec.expectedTarget says
+    │   │   ├── TargetNotEmpty          it would mix with what is in the target
+    │   │   ├── TargetTooSmall          the disk of the target would be full
+    │   │   └── PrerequisiteMissing     the target lacks a role or an extension of the source
+    │   └── SyncRefused        64   a sync that could do harm, refused before anything is touched
+    │       ├── SameDatabase            source and target are one database
+    │       ├── ProductionTarget        the target is classified as production
+    │       ├── MaskingInvalid          a rule cannot be applied to the source's columns
+    │       └── ColumnsUnclassified     columns of the source are neither masked nor allowed
     ├── BackupCorrupt          65   the stored bytes are not the bytes that were stored
     │   └── VerificationFailed      what was restored is not, or not provably, what was backed up
     ├── NotFound               66   a Secret, database, bucket, volume or backup that is named does not exist
@@ -19,6 +24,7 @@
     ├── EngineFailed           70   the database's own tool failed
     │   ├── DumpFailed         70
     │   └── LoadFailed         70
+    │       └── MaskingFailed      70   a masked row breaks a rule of its table
     ├── Unavailable            75   worth another try
     │   ├── StorageUnavailable
     │   │   └── StorageFull
@@ -130,6 +136,36 @@ class PrerequisiteMissing(RestoreRefused):
     code = "prerequisite-missing"
 
 
+class SyncRefused(SpecInvalid):
+    """A sync that could do harm; the target was not touched."""
+
+    code = "sync-refused"
+
+
+class SameDatabase(SyncRefused):
+    """Source and target are one database, under two names."""
+
+    code = "same-database"
+
+
+class ProductionTarget(SyncRefused):
+    """The target is classified as production, and the DatabaseSyncJob does not allow that."""
+
+    code = "production-target"
+
+
+class MaskingInvalid(SyncRefused):
+    """A masking rule cannot be applied to the columns that the source has."""
+
+    code = "masking-invalid"
+
+
+class ColumnsUnclassified(SyncRefused):
+    """With requireAll: columns of the source have neither a masking rule nor stand on the allow list."""
+
+    code = "columns-unclassified"
+
+
 class BackupCorrupt(DataGuardianError):
     """Stored bytes differ from the bytes that were stored."""
 
@@ -176,6 +212,12 @@ class LoadFailed(EngineFailed):
     """The load ended early: the target is as it was or, with ``atomic: false``, may lack indexes and constraints."""
 
     code = "load-failed"
+
+
+class MaskingFailed(LoadFailed):
+    """A masked row breaks a constraint of its table, or an expression failed; the target is as it was."""
+
+    code = "masking-failed"
 
 
 class Unavailable(DataGuardianError):

@@ -48,5 +48,13 @@ def _first_line(error: type) -> str:
     return (error.__doc__ or "").splitlines()[0].replace("``", "`")
 
 
+class _Plain(yaml.SafeDumper):
+    """Writes equal parts out each time: people and tools that read these files do not expect YAML's anchors."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
 def _write(path: Path, document: Any) -> None:
-    path.write_text(HEADER + yaml.safe_dump(document, sort_keys=False, width=110, allow_unicode=True))
+    text = yaml.dump(document, Dumper=_Plain, sort_keys=False, width=110, allow_unicode=True)
+    path.write_text(HEADER + text)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 from typing import Literal
+from uuid import UUID, uuid5
 
 MANAGED_BY = "app.kubernetes.io/managed-by"
 PROGRAM = "dataguardian"
@@ -23,12 +24,16 @@ CONTAINER = "runner"  # of a run's pod
 VERIFICATION = "dg_verify"  # temporary databases begin with it
 VERIFICATION_MARK = "dataguardian-verification"
 KEPT_MARK = " kept"
+SYNC = "dg_sync"  # new databases of a Swap begin with it, until they take the target's name
+SYNC_MARK = "dataguardian-sync"
+PREVIOUS = "dg_previous"  # and what was the target before
+PREVIOUS_MARK = "dataguardian-previous"
 TIME_DIGITS = 14  # and end with so many
 NAME_BYTES = 63  # of a database's name
 
-RunOperation = Literal["backup", "restore"]  # of run objects
+RunOperation = Literal["backup", "restore", "sync"]  # of run objects
 # The others are done for an object that exists.
-Operation = RunOperation | Literal["probe", "copy", "cleanup", "index"]
+Operation = RunOperation | Literal["probe", "copy", "cleanup", "index", "expire"]
 
 
 def slot_run_name(job: str, slot: datetime) -> str:
@@ -39,6 +44,16 @@ def slot_run_name(job: str, slot: datetime) -> str:
 def safety_run_name(request_uid: str) -> str:
     """The backup of the target that a RestoreRequest asks for before it starts: there is one."""
     return f"safety-{request_uid}"
+
+
+def sync_backup_id(sync_uid: str) -> str:
+    """The id of the backup that a sync keeps its dump as: it has no run object of its own while it is made."""
+    return str(uuid5(UUID(sync_uid), "backup"))
+
+
+def sync_backup_name(sync_uid: str) -> str:
+    """The BackupExecution that becomes its entry."""
+    return f"sync-{sync_uid}"
 
 
 def kubernetes_job_name(operation: Operation, run: str) -> str:

@@ -148,6 +148,53 @@ class RestorePlan(msgspec.Struct, frozen=True, kw_only=True, tag="restore", tag_
     expected_seconds: int | None = None  # by an earlier restore
 
 
+class MaskingRule(msgspec.Struct, frozen=True, kw_only=True):
+    """How one column is masked; see ``resources.masking``."""
+
+    schema: str
+    table: str
+    column: str
+    how: Literal["null", "fixed", "hash", "email", "name", "digits", "shuffle", "sql"]
+    value: str | None = None
+    expression: str | None = None
+
+
+class MaskingPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """Which columns are masked, and which may be copied as they are when each needs a decision."""
+
+    digest: str  # of all that follows but the key
+    rules: list[MaskingRule] = []
+    require_all: bool = False
+    allow: list[tuple[str, str, str]] = []  # schema, table, column
+    allow_large_objects: bool = False
+    key_file: str | None = None
+
+
+class SyncPlan(msgspec.Struct, frozen=True, kw_only=True, tag="sync", tag_field="operation"):
+    """Make one database a copy of another, from a dump that goes straight from the one into the other."""
+
+    execution_id: str
+    execution_name: str
+    namespace: str
+    job_name: str
+    source: Endpoint
+    target: Endpoint
+    strategy: Literal["Transaction", "Swap"] = "Transaction"
+    keep_previous_seconds: int = 0  # only with Swap
+    drop_existing: bool = False
+    lock_timeout_seconds: int = 60
+    jobs: int = 2  # connections that build indexes at once, with Swap
+    capacity_bytes: int | None = None  # of the target's disk
+    masking: MaskingPlan | None = None
+    backup: BackupPlan | None = None  # what else becomes of the dump; its ``source`` is the same
+
+
+class ExpirePlan(msgspec.Struct, frozen=True, kw_only=True, tag="expire", tag_field="operation"):
+    """Drop the databases that were this one before a Swap and whose time is over."""
+
+    target: Endpoint
+
+
 class CopyPlan(msgspec.Struct, frozen=True, kw_only=True, tag="copy", tag_field="operation"):
     """Copy one backup to the locations that miss it, from the first source that has it whole."""
 
@@ -192,7 +239,17 @@ class StorageProbe(msgspec.Struct, frozen=True, kw_only=True, tag="probe-storage
     read_only: bool = False
 
 
-Plan = BackupPlan | RestorePlan | CopyPlan | CleanupPlan | IndexPlan | DatasourceProbe | StorageProbe
+Plan = (
+    BackupPlan
+    | RestorePlan
+    | SyncPlan
+    | CopyPlan
+    | CleanupPlan
+    | IndexPlan
+    | ExpirePlan
+    | DatasourceProbe
+    | StorageProbe
+)
 PlanT = TypeVar("PlanT", bound=msgspec.Struct)
 
 

@@ -197,16 +197,16 @@ def _folder(execution: BackupExecution, job: BackupJob) -> str:
     return backup_folder(meta.namespace, job.metadata.name, job.metadata.uid, meta.uid, meta.creation_timestamp)
 
 
-def endpoint_of(datasource: Datasource) -> tuple[Endpoint, tuple[SecretFile, ...]]:
-    """How a runner reaches a database, and the secrets that become files."""
+def endpoint_of(datasource: Datasource, folder: str = "datasource") -> tuple[Endpoint, tuple[SecretFile, ...]]:
+    """How a runner reaches a database, and the secrets that become files in this folder."""
     spec = datasource.spec
     credentials = spec.credentials_secret_ref
-    username = SecretFile(credentials.name, credentials.username_key, "datasource/username")
-    password = SecretFile(credentials.name, credentials.password_key, "datasource/password")
+    username = SecretFile(credentials.name, credentials.username_key, f"{folder}/username")
+    password = SecretFile(credentials.name, credentials.password_key, f"{folder}/password")
     secrets = [username, password]
     ca_file = None
     if spec.tls.ca_secret_ref:
-        ca = SecretFile(spec.tls.ca_secret_ref.name, spec.tls.ca_secret_ref.key, "datasource/ca.crt")
+        ca = SecretFile(spec.tls.ca_secret_ref.name, spec.tls.ca_secret_ref.key, f"{folder}/ca.crt")
         secrets.append(ca)
         ca_file = ca.mounted
     endpoint = Endpoint(

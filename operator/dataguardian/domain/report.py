@@ -74,6 +74,20 @@ class Preview(msgspec.Struct, frozen=True, kw_only=True):
     obstacles: list[str] = []  # why the restore would be refused: code and message
 
 
+class Synced(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a sync did to its target, beside its figures."""
+
+    removed: int = 0  # tables that were in the target and that the source does not have
+    masking_digest: str | None = None
+    masked_columns: int = 0
+    switch_ms: int | None = None  # in which nobody could be in the target, at the end of a Swap
+    previous: str | None = None  # the database that was the target before, as long as it is kept
+    previous_until: str | None = None  # RFC 3339
+    # Id of the backup that was stored from the same dump: from then on it exists, however the sync ends. ``copies``,
+    # ``stored_bytes``, ``checksum`` and ``dump_time`` of the report are its.
+    backup_execution_id: str | None = None
+
+
 class Report(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The result of a run; times in UTC, sizes in bytes, latency in milliseconds."""
 
@@ -100,6 +114,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     restore_seconds: int | None = None  # from the start of the load to the end of the check
     verification: Verification | None = None
     preview: Preview | None = None
+    synced: Synced | None = None
 
 
 NOTHING = Report(completed=False)

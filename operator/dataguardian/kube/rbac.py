@@ -21,7 +21,11 @@ OPERATOR_RULES: tuple[Mapping[str, Any], ...] = (
         "verbs": ["get", "list", "watch"],
     },
     {"apiGroups": [GROUP], "resources": [f"{kind.plural}/status" for kind in KINDS], "verbs": ["patch"]},
-    {"apiGroups": [GROUP], "resources": ["backupexecutions", "restorerequests"], "verbs": ["create", "delete"]},
+    {
+        "apiGroups": [GROUP],
+        "resources": ["backupexecutions", "restorerequests", "databasesyncexecutions"],
+        "verbs": ["create", "delete"],
+    },
     # It creates the RestoreRequests of drills, which are verifications, and may do no more.
     {"apiGroups": [GROUP], "resources": ["backupexecutions"], "verbs": [RESTORE_VERIFY]},
     {
@@ -56,11 +60,13 @@ _WRITE = ["create", "update", "patch", "delete", "deletecollection"]
 VIEWER_RULES: tuple[Mapping[str, Any], ...] = (
     {"apiGroups": [GROUP], "resources": _EVERYTHING, "verbs": ["get", "list", "watch"]},
 )
-# Whoever may edit may end a restore, and may not begin one.
+# Whoever may edit may end a restore, and may not begin one; may run a sync, and may not say which database it replaces.
 EDITOR_RULES: tuple[Mapping[str, Any], ...] = (
     {
         "apiGroups": [GROUP],
-        "resources": [plural for plural in _EVERYTHING if plural not in ("restorerequests", "restoredrills")],
+        "resources": [
+            plural for plural in _EVERYTHING if plural not in ("restorerequests", "restoredrills", "databasesyncjobs")
+        ],
         "verbs": _WRITE,
     },
     {"apiGroups": [GROUP], "resources": ["restorerequests"], "verbs": ["update", "patch"]},
@@ -72,7 +78,7 @@ VERIFIER_RULES: tuple[Mapping[str, Any], ...] = (
     {"apiGroups": [GROUP], "resources": ["backupexecutions"], "verbs": [RESTORE_VERIFY]},
 )
 ADMIN_RULES: tuple[Mapping[str, Any], ...] = (
-    {"apiGroups": [GROUP], "resources": ["restorerequests", "restoredrills"], "verbs": _WRITE},
+    {"apiGroups": [GROUP], "resources": ["restorerequests", "restoredrills", "databasesyncjobs"], "verbs": _WRITE},
     {"apiGroups": [GROUP], "resources": ["backupexecutions"], "verbs": [RESTORE, RESTORE_VERIFY]},
 )
 RULES: Mapping[str, tuple[Mapping[str, Any], ...]] = {

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from . import backup, datasource, drill, restore, storage_location
+from . import backup, datasource, drill, restore, storage_location, sync
 from .common import Kind
 
 KINDS: tuple[Kind[Any], ...] = (
@@ -12,4 +12,6 @@ KINDS: tuple[Kind[Any], ...] = (
     backup.BACKUP_EXECUTION,
     restore.KIND,
     drill.KIND,
+    sync.DATABASE_SYNC_JOB,
+    sync.DATABASE_SYNC_EXECUTION,
 )

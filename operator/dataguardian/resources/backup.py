@@ -30,7 +30,7 @@ from .schedule import ScheduleSpec, ScheduleStatus
 Codec = Literal["zstd", "gzip", "none"]
 CopyState = Literal["Stored", "Failed", "Missing", "Removed"]
 Verdict = Literal["Passed", "Failed"]
-Trigger = Literal["Schedule", "Manual", "Retry", "Import", "Safety"]
+Trigger = Literal["Schedule", "Manual", "Retry", "Import", "Safety", "Sync"]
 # What pg_dump reads as a pattern: names with wildcards, schema and table parted by a dot.
 RelationPattern = Annotated[str, Field(min_length=1, max_length=255, pattern=r"^[^\x00-\x1f\x7f-][^\x00-\x1f\x7f]*$")]
 Patterns = Annotated[list[RelationPattern], Field(max_length=64)]
@@ -264,7 +264,10 @@ class BackupExecutionSpec(Model):
 
     model_config = immutable(
         rule("has(self.retryOf) == (self.trigger == 'Retry')", "retryOf and trigger Retry belong together"),
-        rule("has(self.source) == (self.trigger == 'Import')", "source and trigger Import belong together"),
+        rule(
+            "has(self.source) == (self.trigger in ['Import', 'Sync'])",
+            "source and the triggers Import and Sync belong together",
+        ),
         but=("cancel",),
     )
 
@@ -272,7 +275,8 @@ class BackupExecutionSpec(Model):
     trigger: Trigger = Field(
         default="Manual",
         description="Schedule (made by the scheduler), Manual, Retry (of the run in retryOf), Import (found in a "
-        "StorageLocation, nothing is run) or Safety (asked for by a RestoreRequest, of its target).",
+        "StorageLocation, nothing is run), Safety (asked for by a RestoreRequest, of its target) or Sync (stored by a "
+        "DatabaseSyncExecution, nothing else is run).",
     )
     scheduled_time: Timestamp | None = Field(default=None, description="Slot of a scheduled run.")
     retry_of: ObjectName | None = Field(
@@ -335,8 +339,8 @@ class BackupExecution(Resource[BackupExecutionSpec, BackupExecutionStatus]):
 
     @property
     def is_import(self) -> bool:
-        """Whether the object is the entry of a backup that was found, and no run."""
-        return self.spec.trigger == "Import"
+        """Whether the object is the entry of a backup that was found, or stored by a sync, and no run."""
+        return self.spec.trigger in ("Import", "Sync")
 
 
 BACKUP_JOB = Kind(

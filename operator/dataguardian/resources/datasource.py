@@ -83,6 +83,14 @@ class DatasourceSpec(Model):
         description="Size of the disk that the server has for all its databases. Where it is given, a restore that "
         "would not fit is refused; SQL cannot tell it.",
     )
+    classification: Annotated[
+        list[Annotated[str, Field(min_length=1, max_length=63, pattern=r"^[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$")]],
+        Field(max_length=16, json_schema_extra={"x-kubernetes-list-type": "set"}),
+    ] = Field(
+        default=[],
+        description="What kind of data it has, e.g. production: such a database is no target of a DatabaseSyncJob "
+        "unless that says so.",
+    )
     check: Check = Field(default=Check(), description="How the database is checked.")
 
 

@@ -24,8 +24,8 @@ def engine_of(endpoint: Endpoint) -> Engine:
     return engine
 
 
-def prepare(endpoint: Endpoint, engine: Engine) -> Login:
-    """The login to a database. Raises NotFound when a secret file is missing."""
+def prepare(endpoint: Endpoint, engine: Engine, file_name: str = PASSWORD_FILE) -> Login:
+    """The login to a database, its password in a file of this name. Raises NotFound when a secret file is missing."""
     read = reader("datasource", endpoint.datasource, "spec")
     username, password = read(endpoint.username_file), read(endpoint.password_file)
     if endpoint.ca_file:
@@ -35,7 +35,7 @@ def prepare(endpoint: Endpoint, engine: Engine) -> Login:
             f"The username or password of datasource {endpoint.datasource!r} contains a line break.",
             remedy="Store them in the Secret as one line.",
         )
-    path = _work_folder() / PASSWORD_FILE
+    path = _work_folder() / file_name
     try:
         path.unlink(missing_ok=True)
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
