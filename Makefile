@@ -40,6 +40,7 @@ check: install ## Lint, types, import contracts, generated files, chart
 test: install ## Run all tests: unit, integration (real services), cluster (a real Kubernetes)
 	@hack/packages test
 	@hack/cluster/cluster programs kubernetes coredns helm provisioner pause kubeconform versitygw >/dev/null
+	@hack/servers 14 18 >/dev/null
 	@pytest --numprocesses 2 tests/cluster tests/unit tests/test_promises.py tests/integration
 
 test-unit: install ## Run the tests of the pure code, under 30 s

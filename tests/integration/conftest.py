@@ -21,6 +21,7 @@ from dataguardian.workers.context import Context
 from .apiserver import ApiServer
 from .clients import postgres_settings, redis_settings
 from .kubelet import Kubelet, running_kubelet
+from .majors import NEWER, OLDER, server_of
 from .recording import LOG, Place
 from .runs import Pod
 from .services import PostgresServer, RedisServer, S3Server, Service
@@ -46,6 +47,20 @@ def _running(service: ServiceT) -> Iterator[ServiceT]:
 def postgres_server() -> Iterator[PostgresServer]:
     """A PostgreSQL server; ``database()`` gives an empty database."""
     yield from _running(PostgresServer())
+
+
+@pytest.fixture(scope="session")
+def older_postgres() -> Iterator[PostgresServer]:
+    """A PostgreSQL server of an older major than ``postgres_server``."""
+    with server_of(OLDER) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def newer_postgres() -> Iterator[PostgresServer]:
+    """A PostgreSQL server of a newer major than ``postgres_server`` and the installed client programs."""
+    with server_of(NEWER) as server:
+        yield server
 
 
 @pytest.fixture(scope="module")

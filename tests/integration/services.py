@@ -133,8 +133,12 @@ class Service(ABC):
 
 @dataclass
 class PostgresServer(Service):
-    """A PostgreSQL server with password login; ``settings`` are its ``name=value`` settings."""
+    """A PostgreSQL server with password login; ``settings`` are its ``name=value`` settings.
 
+    ``programs`` is the folder of its programs, which the user ``postgres`` must be allowed to run.
+    """
+
+    programs: Path = field(default_factory=postgres_bin)
     user: str = "postgres"
     password: str = "p:a\\ss'w\"ord"
     settings: tuple[str, ...] = ("fsync=off", "max_connections=200")
@@ -146,7 +150,7 @@ class PostgresServer(Service):
             shutil.chown(self.folder, "postgres", "postgres")
             shutil.chown(secret, "postgres", "postgres")
         subprocess.run(
-            ["setpriv", *self.identity(), str(postgres_bin() / "initdb"), "--auth=scram-sha-256", "-N",
+            ["setpriv", *self.identity(), str(self.programs / "initdb"), "--auth=scram-sha-256", "-N",
              f"--username={self.user}", f"--pwfile={secret}", "--encoding=UTF8", "--locale=C.UTF-8",
              f"--pgdata={self.data}"],
             check=True, capture_output=True, cwd=self.folder,
@@ -163,7 +167,7 @@ class PostgresServer(Service):
     def command(self) -> Sequence[str]:
         settings = [item for setting in self.settings for item in ("-c", setting)]
         where = [f"--listen_addresses={self.host}", f"--unix_socket_directories={self.folder}"]
-        return [str(postgres_bin() / "postgres"), "-D", str(self.data), "-p", str(self.port), *where, *settings]
+        return [str(self.programs / "postgres"), "-D", str(self.data), "-p", str(self.port), *where, *settings]
 
     def answers(self) -> bool:
         try:
