@@ -28,7 +28,8 @@ class Engine(TargetEngine, Protocol):
     def client(self, server_major: int, *, at_least: int = 0, dumps: bool = True) -> int:
         """The major of the oldest client that serves this server. Raises ConfigInvalid when there is none.
 
-        A client that ``dumps`` must write what any of its kind loads into this server again.
+        A client that ``dumps`` must write what any of its kind loads into this server again. One that loads may be
+        older than the server, where there is no other, but never than the dump's: ``at_least``.
         """
 
     def session(self, login: Login) -> Command:

@@ -49,8 +49,11 @@ class PostgreSQL(PostgreSQLTarget):
                 if dumps:
                     _loads_into(major, server_major)
                 return major
+        if not dumps and installed and installed[-1] >= at_least:
+            return installed[-1]
+        needed = f"PostgreSQL {max(server_major, at_least)}" if dumps else f"What client {at_least} has dumped"
         raise ConfigInvalid(
-            f"PostgreSQL {max(server_major, at_least)} needs a client of its major or a newer one; "
+            f"{needed} needs a client of its major or a newer one; "
             f"this image has {', '.join(map(str, installed)) or 'none'}.",
             remedy="Use an image of DataGuardian that has the newer client.",
         )

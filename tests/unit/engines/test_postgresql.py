@@ -142,6 +142,18 @@ def test_a_server_newer_than_every_client_is_refused_and_told(clients: PostgreSQ
         clients.client(18)
 
 
+@pytest.mark.parametrize(("server", "dumped_by", "client"), [(16, 15, 17), (18, 15, 17), (18, 17, 17), (14, 15, 15)])
+def test_a_dump_is_loaded_by_the_newest_client_where_all_are_older_than_the_server(
+    clients: PostgreSQL, server: int, dumped_by: int, client: int
+) -> None:
+    assert clients.client(server, at_least=dumped_by, dumps=False) == client
+
+
+def test_a_dump_is_not_loaded_by_a_client_that_is_older_than_the_dumps(clients: PostgreSQL) -> None:
+    with pytest.raises(ConfigInvalid, match=r"What client 18 has dumped.*9, 15, 17"):
+        clients.client(18, at_least=18, dumps=False)
+
+
 @pytest.mark.parametrize(("server", "dumped_by"), [(16, 0), (15, 17)])
 def test_a_client_whose_dumps_the_server_cannot_load_is_refused(
     clients: PostgreSQL, server: int, dumped_by: int
