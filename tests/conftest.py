@@ -1,19 +1,40 @@
-"""Which tests run beside which, when several processes share them (``make test``)."""
+"""Which tests run beside which, and in what order, when several processes share them (``make test``)."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import pytest
 from xdist.remote import Producer
 from xdist.scheduler.loadscope import LoadScopeScheduling
 
+from .cluster.sharing import ALONE
 
-class OneCluster(LoadScopeScheduling):
-    """All tests of the cluster in one process; of the others each file, whose fixtures its tests share."""
+TESTS = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """First what wants the cluster for itself; last the short tests, so that all processes end together."""
+    files = list(dict.fromkeys(item.path for item in items))
+    items.sort(key=lambda item: _place(item.path, files.index(item.path)))
+
+
+def _place(path: Path, number: int) -> tuple[int, int]:
+    kind = path.relative_to(TESTS).parts[0]
+    if kind != "cluster":
+        return (1 if kind == "integration" else 3), number
+    return (0, number) if path.name in ALONE else (2, -number)  # the longest ones are last in the alphabet
+
+
+class Lanes(LoadScopeScheduling):
+    """The tests that want the cluster for themselves in one process; of all others each file."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return "cluster" if nodeid.startswith("tests/cluster/") else nodeid.partition("::")[0]
+        file = nodeid.partition("::")[0]
+        return "alone" if file.startswith("tests/cluster/") and Path(file).name in ALONE else file
 
 
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> OneCluster:
-    """xdist's own groups do nothing with this pytest."""
-    return OneCluster(config, log)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Lanes:
+    """xdist's own groups do nothing with this pytest; and it would begin with the files of most tests."""
+    config.option.loadscopereorder = False
+    return Lanes(config, log)

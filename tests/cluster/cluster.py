@@ -43,6 +43,9 @@ class Cluster:
         self.program("up")
         self.program("service-images")
         self.program("build-image", "localhost/dataguardian:test", str(ROOT))
+
+    def enter(self) -> None:
+        """Learn how to reach it; it is up."""
         lines = dict(line.split("=", 1) for line in self.program("env").splitlines())
         self._prefix = shlex.split(lines["EXEC"])
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 
 from .cluster import ROOT, Cluster
 from .operator_pods import OperatorPods
 from .services import Services
+from .sharing import ALONE, shared, turn
 from .shop import Shop
 
 os.environ["DATAGUARDIAN_CLUSTER"] = os.environ.get("DATAGUARDIAN_TEST_CLUSTER", "test")
@@ -27,13 +29,30 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def cluster() -> Iterator[Cluster]:
     """A cluster with DataGuardian in the namespace ``dataguardian``, which enforces the restricted profile."""
     found = Cluster()
-    try:
-        found.up()
-        _install(found)
+    with shared(partial(_prepare, found), partial(_take_down, found)):
+        found.enter()
         yield found
-    finally:
-        if os.environ.get("DATAGUARDIAN_KEEP_CLUSTER") != "1":
-            found.program("down")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def beside(request: pytest.FixtureRequest, cluster: Cluster) -> Iterator[None]:
+    """Whether other processes may test something meanwhile."""
+    with turn(alone=request.path.name in ALONE):
+        yield
+
+
+def _prepare(cluster: Cluster) -> None:
+    cluster.up()
+    cluster.enter()
+    services = Services(cluster)
+    services.create()
+    _install(cluster)
+    services.fill()
+
+
+def _take_down(cluster: Cluster) -> None:
+    if os.environ.get("DATAGUARDIAN_KEEP_CLUSTER") != "1":
+        cluster.program("down")
 
 
 def _install(cluster: Cluster) -> None:
@@ -49,6 +68,8 @@ def _install(cluster: Cluster) -> None:
         "--set", "image.repository=localhost/dataguardian,image.tag=test",
         "--set", "postgres.embedded.image.repository=localhost/dataguardian-postgres",
         "--set", "redis.embedded.image.repository=localhost/dataguardian-redis",
+        # Several processes test at once, and none is to wait for another one's runs.
+        "--set", "maxConcurrentExecutions=30",
         "--set", "verification.postgresql.image.repository=localhost/dataguardian-postgres",
         "--wait", "--timeout", "5m",
     )  # fmt: skip
@@ -60,9 +81,7 @@ def _install(cluster: Cluster) -> None:
 @pytest.fixture(scope="session")
 def services(cluster: Cluster) -> Services:
     """The databases and the S3 server of the tests."""
-    found = Services(cluster)
-    found.start()
-    return found
+    return Services(cluster)
 
 
 @pytest.fixture

@@ -104,7 +104,8 @@ class Services:
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
 
-    def start(self) -> None:
+    def create(self) -> None:
+        """Let them start."""
         mounts = {"/var/lib/postgresql/data": "claim", "/var/run/postgresql": "empty", "/tmp": "empty"}
         env = {"POSTGRES_USER": "admin", "POSTGRES_PASSWORD": DATABASE_PASSWORD}
         self._cluster.apply(
@@ -113,6 +114,9 @@ class Services:
             server(NAMESPACE, "db", "localhost/dataguardian-postgres:17", 999, env=env, mounts=mounts),
             *s3_server(NAMESPACE, "s3"),
         )
+
+    def fill(self) -> None:
+        """Wait until they serve, and make the databases that the tests copy."""
         for name in ("db", "s3"):
             self._cluster.kubectl("rollout", "status", "-n", NAMESPACE, f"statefulset/{name}", "--timeout=180s")
         eventually("the database server answers", self._answers)

@@ -26,12 +26,6 @@ def assert_unharmed(shop: Shop, before: str) -> None:
     )
 
 
-def times(message: str) -> str:
-    """SQL: how often a row's log says this."""
-    lines = "jsonb_array_elements(metadata -> 'execution_logs') AS line"
-    return f"(SELECT count(*) FROM {lines} WHERE line ->> 'message' = '{message}')"
-
-
 @pytest.fixture
 def dumping(big_shop: Shop) -> tuple[Shop, str]:
     """A backup in the middle of its dump, and the fingerprint of its database."""
@@ -113,20 +107,3 @@ def test_a_killed_s3_server_fails_the_run_and_the_next_one_completes(big_shop: S
     assert store.files() == []
     shop.cluster.apply(shop.job())
     shop.backup("second")
-
-
-def test_deleting_the_operators_pod_in_mid_dump_changes_nothing(dumping: tuple[Shop, str]) -> None:
-    shop, _ = dumping
-
-    shop.cluster.kubectl(
-        "delete", "pod", "-n", "dataguardian", "-l", "app.kubernetes.io/component=operator", "--force",
-        "--grace-period=0",
-    )  # fmt: skip
-
-    run = shop.ended("BackupExecution", "first")
-    assert run["status"]["phase"] == "Completed"
-    logged = f"id, status, {times('[BACKUP] Step dump')}, {times('[BACKUP] Backup completed')}"
-    wanted = [[run["metadata"]["uid"], "completed", "1", "1"]]
-    eventually("the row is complete", lambda: shop.history(logged) == wanted)
-    assert len(shop.cluster.list(shop.namespace, "jobs", "dataguardian.io/operation=backup")) == 1
-    assert len(shop.cluster.list(shop.namespace, "pods", "dataguardian.io/operation=backup")) == 1

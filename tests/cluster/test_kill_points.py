@@ -32,13 +32,17 @@ def make_due(shop: Shop, **job: Any) -> str:
     return f"nightly-{slot:%Y%m%d%H%M}"
 
 
+def times(message: str) -> str:
+    """SQL: how often a row's log says this."""
+    lines = "jsonb_array_elements(metadata -> 'execution_logs') AS line"
+    return f"(SELECT count(*) FROM {lines} WHERE line ->> 'message' = '{message}')"
+
+
 def assert_ran_once(shop: Shop, name: str) -> None:
     run = shop.ended("BackupExecution", name)
     assert run["status"]["phase"] == "Completed", run["status"].get("error")
-    lines = "jsonb_array_elements(metadata -> 'execution_logs') AS line"
-    dumps = f"(SELECT count(*) FROM {lines} WHERE line ->> 'message' = '{DUMPS}')"
     wanted = [name, run["metadata"]["uid"], "completed", "1"]
-    eventually("one row with its log", lambda: shop.history(f"name, id, status, {dumps}")[-1] == wanted)
+    eventually("one row with its log", lambda: shop.history(f"name, id, status, {times(DUMPS)}")[-1] == wanted)
     assert [row[0] for row in shop.history("name")].count(name) == 1
     (job,) = of_run(shop, "jobs", run)
     assert [pod["metadata"]["ownerReferences"][0]["uid"] for pod in of_run(shop, "pods", run)] == [
@@ -87,6 +91,25 @@ def test_an_operator_killed_during_a_run_runs_the_slot_once(big_shop: Shop, oper
     operator.kill()
 
     assert_ran_once(shop, name)
+
+
+def test_deleting_the_operators_pod_in_mid_dump_changes_nothing(big_shop: Shop) -> None:
+    shop = big_shop
+    shop.start_backup("first")
+    shop.until_uploading()
+
+    shop.cluster.kubectl(
+        "delete", "pod", "-n", "dataguardian", "-l", "app.kubernetes.io/component=operator", "--force",
+        "--grace-period=0",
+    )  # fmt: skip
+
+    run = shop.ended("BackupExecution", "first")
+    assert run["status"]["phase"] == "Completed"
+    logged = f"id, status, {times(DUMPS)}, {times('[BACKUP] Backup completed')}"
+    wanted = [[run["metadata"]["uid"], "completed", "1", "1"]]
+    eventually("the row is complete", lambda: shop.history(logged) == wanted)
+    assert len(shop.cluster.list(shop.namespace, "jobs", "dataguardian.io/operation=backup")) == 1
+    assert len(shop.cluster.list(shop.namespace, "pods", "dataguardian.io/operation=backup")) == 1
 
 
 def test_an_operator_killed_between_the_record_and_retention_still_removes_the_oldest(
