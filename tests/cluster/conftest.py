@@ -63,6 +63,7 @@ def _install(cluster: Cluster) -> None:
             "metadata": {"name": RELEASE, "labels": {"pod-security.kubernetes.io/enforce": "restricted"}},
         }
     )
+    kept = cluster.get(RELEASE, "deployment", RELEASE)
     cluster.helm(
         "upgrade", "--install", RELEASE, str(ROOT / "charts/dataguardian"), "--namespace", RELEASE,
         "--set", "image.repository=localhost/dataguardian,image.tag=test",
@@ -73,9 +74,9 @@ def _install(cluster: Cluster) -> None:
         "--set", "verification.postgresql.image.repository=localhost/dataguardian-postgres",
         "--wait", "--timeout", "5m",
     )  # fmt: skip
-    # An image of the same name may have changed since a kept cluster was used last.
-    cluster.kubectl("rollout", "restart", "-n", RELEASE, f"deployment/{RELEASE}")
-    cluster.kubectl("rollout", "status", "-n", RELEASE, f"deployment/{RELEASE}", "--timeout=180s")
+    if kept:  # an image of the same name may have changed since this cluster was used last
+        cluster.kubectl("rollout", "restart", "-n", RELEASE, f"deployment/{RELEASE}")
+        cluster.kubectl("rollout", "status", "-n", RELEASE, f"deployment/{RELEASE}", "--timeout=180s")
 
 
 @pytest.fixture(scope="session")
