@@ -8,9 +8,8 @@ import pytest
 from xdist.remote import Producer
 from xdist.scheduler.loadscope import LoadScopeScheduling
 
-from .cluster.sharing import ALONE
-
 TESTS = Path(__file__).parent
+ALONE = "tests/cluster/alone/"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -20,18 +19,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def _place(path: Path, number: int) -> tuple[int, int]:
-    kind = path.relative_to(TESTS).parts[0]
+    kind, *below = path.relative_to(TESTS).parts
     if kind != "cluster":
         return (1 if kind == "integration" else 3), number
-    return (0, number) if path.name in ALONE else (2, -number)  # the longest ones are last in the alphabet
+    return (0, number) if "alone" in below else (2, -number)  # the longest ones are last in the alphabet
 
 
 class Lanes(LoadScopeScheduling):
     """The tests that want the cluster for themselves in one process; of all others each file."""
 
     def _split_scope(self, nodeid: str) -> str:
-        file = nodeid.partition("::")[0]
-        return "alone" if file.startswith("tests/cluster/") and Path(file).name in ALONE else file
+        return ALONE if nodeid.startswith(ALONE) else nodeid.partition("::")[0]
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Lanes:

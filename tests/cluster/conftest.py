@@ -11,7 +11,7 @@ import pytest
 from .cluster import ROOT, Cluster
 from .operator_pods import OperatorPods
 from .services import Services
-from .sharing import ALONE, shared, turn
+from .sharing import shared, turn
 from .shop import Shop
 
 os.environ["DATAGUARDIAN_CLUSTER"] = os.environ.get("DATAGUARDIAN_TEST_CLUSTER", "test")
@@ -35,9 +35,9 @@ def cluster() -> Iterator[Cluster]:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def beside(request: pytest.FixtureRequest, cluster: Cluster) -> Iterator[None]:
-    """Whether other processes may test something meanwhile."""
-    with turn(alone=request.path.name in ALONE):
+def beside(cluster: Cluster) -> Iterator[None]:
+    """Other processes may test something meanwhile, but for what is in ``alone``."""
+    with turn(alone=False):
         yield
 
 

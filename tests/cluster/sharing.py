@@ -10,9 +10,6 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO
 
-# Files whose tests stop, halt or restart the operator, or its Postgres or Redis: nothing else is tested meanwhile.
-ALONE = frozenset({"test_kill_points.py", "test_not_started.py", "test_outages.py", "test_two_operators.py"})
-
 
 @contextmanager
 def shared(prepare: Callable[[], None], take_down: Callable[[], None]) -> Iterator[None]:

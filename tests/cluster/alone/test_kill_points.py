@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from .cluster import JSON, eventually
-from .operator_pods import OperatorPods
-from .shop import SLOW, Shop
+from ..cluster import JSON, eventually
+from ..operator_pods import OperatorPods
+from ..shop import SLOW, Shop
 
 HOURLY = "0 * * * *"
 DUMPS = "[BACKUP] Step dump"

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import pytest
 
-from .cluster import JSON, Cluster
-from .operator_pods import OperatorPods
-from .services import Services
-from .shop import Shop
+from ..cluster import JSON, Cluster
+from ..operator_pods import OperatorPods
+from ..services import Services
+from ..shop import Shop
 
 # code → what its message names
 CASES = {

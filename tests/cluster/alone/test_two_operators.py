@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 
-from .cluster import JSON, eventually
-from .operator_pods import OperatorPods
-from .shop import Shop
+from ..cluster import JSON, eventually
+from ..operator_pods import OperatorPods
+from ..shop import Shop
 
 FROZEN_S = 60.0
 

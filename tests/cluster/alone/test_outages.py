@@ -9,8 +9,8 @@ from functools import partial
 
 import pytest
 
-from .cluster import Cluster, eventually
-from .shop import Shop
+from ..cluster import Cluster, eventually
+from ..shop import Shop
 
 NAMESPACE = "dataguardian"
 WITHOUT_HISTORY_S = 300.0
