@@ -9,7 +9,7 @@ import pytest
 
 from dataguardian.domain.naming import slot_run_name
 from dataguardian.errors import NoRecentBackup
-from dataguardian.handlers import drills, runs
+from dataguardian.handlers import runs, scheduled
 from dataguardian.kube.client import JSON, Kubernetes, objects_path
 from dataguardian.resources import drill, restore
 from dataguardian.resources.common import timestamp
@@ -60,7 +60,7 @@ async def see(context: Context, *objects: RestoreDrill | RestoreRequest) -> None
     """What the handlers and the worker do once these objects are seen."""
     scheduler = Scheduler(context)
     for owner in (each for each in objects if isinstance(each, RestoreDrill)):
-        await drills.seen(context, scheduler, drill.KIND, owner)
+        await scheduled.seen(context, scheduler, drill.KIND, owner)
     for run in (each for each in objects if isinstance(each, RestoreRequest)):
         await runs.seen(context, scheduler, restore.KIND, run)
     await judge_all(context, scheduler)

@@ -173,7 +173,7 @@ async def test_the_oldest_drills_are_deleted_beyond_each_limit_and_no_other_rest
         await limit_all(context)
 
     assert await requests(kube, namespace) == ["bring-back", "run-0", "run-1", "run-2"]
-    assert len(context.catalog.drill_runs.of_drill(namespace, "weekly")) == 3
+    assert len(context.catalog.ended_runs[restore.KIND.plural].of_owner(namespace, "weekly")) == 3
 
 
 async def test_neither_the_drill_that_a_status_names_nor_one_without_a_row_is_deleted(

@@ -1,4 +1,4 @@
-"""BackupJobs → the table ``backup_jobs``: on a real API server and a real PostgreSQL."""
+"""What runs by a schedule → its table in history: on a real API server and a real PostgreSQL."""
 
 from __future__ import annotations
 
@@ -10,19 +10,21 @@ from dataguardian.history import HistoryUnavailable
 from dataguardian.kube.client import JSON, objects_path
 from dataguardian.resources.backup import BACKUP_JOB, BackupJob
 from dataguardian.resources.common import API_VERSION
+from dataguardian.resources.sync import DATABASE_SYNC_JOB, DatabaseSyncJob
 from dataguardian.workers.catalog import Catalog
-from dataguardian.workers.mirror import BATCH, Mirror
+from dataguardian.workers.mirror import BACKUPS, BATCH, SYNCS, Mirror
 from tests.unit.objects import backup_job
 
+from . import stored
 from .recording import Place
 
 NEXT = "2026-11-24T02:00:00Z"
 
 
-def seen_by(place: Place) -> tuple[Catalog, Mirror]:
+def seen_by(place: Place) -> tuple[Catalog, Mirror[Any]]:
     """What an operator knows that has just started, and has seen no job yet."""
     context = place.operator().context
-    return context.catalog, Mirror(context)
+    return context.catalog, Mirror(context, BACKUPS)
 
 
 async def make(place: Place, name: str, **spec: Any) -> BackupJob:
@@ -183,3 +185,25 @@ async def test_many_jobs_are_written_in_few_transactions(place: Place) -> None:
     assert place.server.rows(place.database, "SELECT count(*), count(DISTINCT xmin::text) FROM backup_jobs") == [
         (2 * BATCH, 2)
     ]
+
+
+async def test_a_sync_job_is_shown_in_a_table_of_its_own_with_its_two_datasources(place: Place) -> None:
+    context = place.operator().context
+    mirror = Mirror(context, SYNCS)
+    spec = {"sourceRef": {"name": "orders"}, "targetRef": {"name": "staging"}, "schedule": "@daily"}
+    last = {"name": "refresh-1", "phase": "Completed", "completionTime": NEXT}
+    status = {"nextScheduleTime": NEXT, "lastExecution": last, "lastSuccessfulTime": NEXT}
+    made = await stored.create(place.kube, DATABASE_SYNC_JOB, place.namespace, "refresh", spec, status)
+    job = DatabaseSyncJob.read(made)
+    context.catalog.put(DATABASE_SYNC_JOB, job)
+    read = "SELECT source, target, schedule, last_execution_status, next_execution_at IS NULL, deleted_at IS NULL"
+
+    await mirror.step()
+    there = place.server.rows(place.database, read + " FROM database_sync_jobs")
+    context.catalog.drop(DATABASE_SYNC_JOB, job)
+    await mirror.step()
+
+    assert there == [("orders", "staging", "@daily", "completed", False, True)]
+    gone = [("orders", "staging", "@daily", "completed", True, False)]
+    assert place.server.rows(place.database, read + " FROM database_sync_jobs") == gone
+    assert shown(place, "name") == []

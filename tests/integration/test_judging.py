@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from dataguardian.handlers import backup_jobs, checked, drills
+from dataguardian.handlers import backup_jobs, checked, scheduled
 from dataguardian.kube.client import JSON, Kubernetes, objects_path
 from dataguardian.resources import datasource, drill, storage_location
 from dataguardian.resources.backup import BACKUP_JOB, BackupJob
@@ -33,7 +33,7 @@ SPECS: dict[str, JSON] = {
     },
     drill.KIND.plural: {"backupJobRef": {"name": "nightly"}, "targetDatasourceRef": {"name": "orders"}},
 }
-HANDLERS: dict[str, Any] = {BACKUP_JOB.plural: backup_jobs, drill.KIND.plural: drills}
+HANDLERS: dict[str, Any] = {BACKUP_JOB.plural: backup_jobs, drill.KIND.plural: scheduled}
 
 
 class Seen:

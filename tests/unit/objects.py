@@ -8,6 +8,7 @@ from dataguardian.resources.datasource import Datasource
 from dataguardian.resources.drill import RestoreDrill
 from dataguardian.resources.restore import RestoreRequest
 from dataguardian.resources.storage_location import StorageLocation
+from dataguardian.resources.sync import DatabaseSyncExecution, DatabaseSyncJob
 
 CREATED = "2026-11-24T02:00:00Z"
 
@@ -68,14 +69,36 @@ def restore_drill(status: dict[str, Any] | None = None, **spec: Any) -> RestoreD
 def drill_request(name: str, phase: str | None = "Completed", at: str = CREATED, **spec: Any) -> RestoreRequest:
     """A RestoreRequest of that drill; it took 42 s when it was completed."""
     whole = {"restoreDrillRef": {"name": "weekly"}, "verificationMode": True, **spec}
-    completed = phase == "Completed"
+    took = {"restoreSeconds": 42} if phase == "Completed" else {}
+    meta = metadata(name, int.from_bytes(name.encode()))
+    return RestoreRequest.read({"metadata": meta, "spec": whole, "status": {**ended(phase, at), **took}})
+
+
+def sync_job(status: dict[str, Any] | None = None, **spec: Any) -> DatabaseSyncJob:
+    whole = {"sourceRef": {"name": "orders"}, "targetRef": {"name": "staging"}, **spec}
+    return DatabaseSyncJob.read({"metadata": metadata("refresh", 8), "spec": whole, "status": status})
+
+
+def sync_execution(
+    name: str = "refresh-1", phase: str | None = "Completed", at: str = CREATED, **status: Any
+) -> DatabaseSyncExecution:
+    """A run of that job."""
+    known = {"datasource": "staging", "source": "orders", **ended(phase, at), **status}
+    meta = metadata(name, int.from_bytes(name.encode()))
+    return DatabaseSyncExecution.read(
+        {"metadata": meta, "spec": {"databaseSyncJobRef": {"name": "refresh"}}, "status": known}
+    )
+
+
+def ended(phase: str | None, at: str) -> dict[str, Any]:
+    """The status of a run in this phase; None: it is not accepted yet."""
+    if phase is None:
+        return {}
     ready = {
         "type": "Ready",
-        "status": "True" if completed else "False",
+        "status": "True" if phase == "Completed" else "False",
         "reason": phase,
         "message": "m",
         "lastTransitionTime": at,
     }
-    ended = {"phase": phase, "completionTime": at, "conditions": [ready], "restoreSeconds": 42 if completed else None}
-    meta = metadata(name, int.from_bytes(name.encode()))
-    return RestoreRequest.read({"metadata": meta, "spec": whole, "status": ended if phase else {}})
+    return {"phase": phase, "completionTime": at, "conditions": [ready]}

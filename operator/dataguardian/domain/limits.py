@@ -1,4 +1,4 @@
-"""History limits: which run objects of a BackupJob or a RestoreDrill may be deleted."""
+"""History limits: which run objects may be deleted of what runs by a schedule."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from typing import TypeVar
 
 from ..resources.backup import BackupJob, BackupJobSpec
 from ..resources.drill import RestoreDrill, RestoreDrillSpec
+from ..resources.sync import DatabaseSyncJob, DatabaseSyncJobSpec
 from .catalogue import Entry
-from .drills import DrillRun
+from .ended_runs import EndedRun
 from .summary import rank
 
-EndedT = TypeVar("EndedT", bound=Entry | DrillRun)
+EndedT = TypeVar("EndedT", bound=Entry | EndedRun)
 
 
 def superseded(job: BackupJob, entries: Iterable[Entry]) -> list[Entry]:
@@ -22,13 +23,13 @@ def superseded(job: BackupJob, entries: Iterable[Entry]) -> list[Entry]:
     return _beyond(job.spec, (entry for entry in entries if _is_of(entry, job) and not entry.stored))
 
 
-def superseded_drills(drill: RestoreDrill, runs: Iterable[DrillRun]) -> list[DrillRun]:
-    """The oldest runs of the drill beyond its limits; never one that its status names, or does not know of yet."""
-    latest = drill.status.last_execution
-    return [run for run in _beyond(drill.spec, runs) if latest is not None and run.rank < rank(latest)]
+def superseded_runs(owner: RestoreDrill | DatabaseSyncJob, runs: Iterable[EndedRun]) -> list[EndedRun]:
+    """The oldest of its runs beyond its limits; never one that its status names, or does not know of yet."""
+    latest = owner.status.last_execution
+    return [run for run in _beyond(owner.spec, runs) if latest is not None and run.rank < rank(latest)]
 
 
-def _beyond(limits: BackupJobSpec | RestoreDrillSpec, ended: Iterable[EndedT]) -> list[EndedT]:
+def _beyond(limits: BackupJobSpec | RestoreDrillSpec | DatabaseSyncJobSpec, ended: Iterable[EndedT]) -> list[EndedT]:
     newest = sorted(ended, key=lambda run: (run.ended, run.name), reverse=True)
     completed = [run for run in newest if run.phase == "Completed"]
     others = [run for run in newest if run.phase in ("Failed", "Cancelled")]

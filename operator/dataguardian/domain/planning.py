@@ -23,6 +23,7 @@ from .plan import (
     CopyPlan,
     DatasourceProbe,
     Endpoint,
+    ExpirePlan,
     IndexPlan,
     Plan,
     RetentionPolicy,
@@ -185,6 +186,12 @@ def copy_run(
         verification=job.spec.verification,
     )
     return Run(plan, secrets, volumes)
+
+
+def expire_run(target: Datasource) -> Run:
+    """The removal of the databases that were this one before a Swap and whose time is over."""
+    endpoint, secrets = endpoint_of(target)
+    return Run(ExpirePlan(target=endpoint), secrets)
 
 
 def _is_of_use(failed: BackupExecution, retry: BackupExecution, job: BackupJob) -> bool:

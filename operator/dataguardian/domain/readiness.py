@@ -46,6 +46,15 @@ def location_missing(name: str) -> Obstacle:
     )
 
 
+def locations_read_only(names: Sequence[str]) -> Obstacle:
+    """The named StorageLocations are frozen."""
+    return Obstacle(
+        "StorageLocationReadOnly",
+        f"StorageLocation {', '.join(map(repr, names))} takes no new backups. Set its spec.accessMode to "
+        "ReadWrite, or name another location.",
+    )
+
+
 def missing_references(
     job: BackupJob, datasource: Datasource | None, locations: Mapping[str, StorageLocation | None]
 ) -> Obstacle | None:
@@ -57,11 +66,7 @@ def missing_references(
             return location_missing(name)
     read_only = [name for name, location in locations.items() if location and location.spec.access_mode == "ReadOnly"]
     if len(locations) - len(read_only) < job.spec.storage.min_copies:
-        return Obstacle(
-            "StorageLocationReadOnly",
-            f"StorageLocation {', '.join(map(repr, read_only))} takes no new backups. Set its spec.accessMode to "
-            "ReadWrite, or name another location.",
-        )
+        return locations_read_only(read_only)
     return None
 
 
@@ -97,7 +102,7 @@ def standing(referred: Referred) -> tuple[object, ...]:
     """All of an object that those that refer to it are judged by: while it is the same, they are judged the same."""
     if isinstance(referred, BackupJob):
         return ()  # a drill needs it to be there, however it is
-    return getattr(referred.spec, "access_mode", None), unhealthy(referred)
+    return referred.metadata.generation, unhealthy(referred)
 
 
 def judged_status(

@@ -6,11 +6,14 @@ from datetime import datetime
 from typing import Any, Literal
 
 from ..resources.backup import BackupExecution, BackupJobStatus
+from ..resources.common import Resource
 from ..resources.drill import RestoreDrillStatus
 from ..resources.execution import LastExecution, Phase
 from ..resources.restore import RestoreRequest
+from ..resources.sync import DatabaseSyncExecution, DatabaseSyncJobStatus
 from .conditions import READY, with_condition
 
+Summarized = BackupJobStatus | RestoreDrillStatus | DatabaseSyncJobStatus
 Rank = tuple[datetime, str]
 RESULTS: dict[Phase, Literal["Passed", "Failed", "Cancelled"]] = {
     "Completed": "Passed",
@@ -48,8 +51,21 @@ def drill_summary(status: RestoreDrillStatus, run: RestoreRequest, *, now: datet
     return status.model_copy(update=changes)
 
 
+def sync_summary(
+    status: DatabaseSyncJobStatus, run: DatabaseSyncExecution, *, now: datetime
+) -> DatabaseSyncJobStatus | None:
+    """The same for a sync."""
+    latest, changes = _latest(status, run, now=now)
+    if latest is None:
+        return None
+    if latest.phase == "Completed":
+        changes["last_successful_time"] = latest.completion_time
+        changes["masking_digest"] = run.status.masking_digest
+    return status.model_copy(update=changes)
+
+
 def _latest(
-    status: BackupJobStatus | RestoreDrillStatus, run: BackupExecution | RestoreRequest, *, now: datetime
+    status: Summarized, run: Resource[Any, Any], *, now: datetime
 ) -> tuple[LastExecution | None, dict[str, Any]]:
     """The run, and the changes that are the same for all kinds; nothing when it is not the latest one."""
     ended, phase, known = run.status.completion_time, run.status.phase, status.last_execution

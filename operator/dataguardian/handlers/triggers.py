@@ -12,12 +12,12 @@ from typing import Any, cast
 
 import kopf
 
-from ..resources import KINDS, backup, datasource, drill, restore, storage_location
+from ..resources import KINDS, backup, datasource, drill, restore, storage_location, sync
 from ..resources.common import GROUP, VERSION, Kind
 from ..workers.context import Context
 from ..workers.loop import attempt
 from ..workers.scheduler import Scheduler
-from . import backup_jobs, checked, drills, runs
+from . import backup_jobs, checked, runs, scheduled
 
 Handler = Callable[[Context, Scheduler, Kind[Any], Any], Awaitable[None]]
 
@@ -27,7 +27,8 @@ SEEN: dict[str, Handler] = {
     backup.BACKUP_JOB.plural: backup_jobs.seen,
     backup.BACKUP_EXECUTION.plural: runs.seen,
     restore.KIND.plural: runs.seen,
-    drill.KIND.plural: drills.seen,
+    drill.KIND.plural: scheduled.seen,
+    sync.DATABASE_SYNC_JOB.plural: scheduled.seen,
 }
 GONE: dict[str, Handler] = {
     datasource.KIND.plural: checked.gone,
@@ -35,7 +36,8 @@ GONE: dict[str, Handler] = {
     backup.BACKUP_JOB.plural: backup_jobs.gone,
     backup.BACKUP_EXECUTION.plural: runs.gone,
     restore.KIND.plural: runs.gone,
-    drill.KIND.plural: drills.gone,
+    drill.KIND.plural: scheduled.gone,
+    sync.DATABASE_SYNC_JOB.plural: scheduled.gone,
 }
 
 

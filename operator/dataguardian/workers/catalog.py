@@ -5,16 +5,21 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+from ..domain.drills import drill_of
 from ..domain.status import is_terminal
+from ..domain.sync_jobs import job_of
 from ..kube.client import JSON, Absent, Kubernetes, objects_path
 from ..kube.listing import pages
+from ..resources import restore
 from ..resources.backup import BackupExecution
 from ..resources.common import Kind, Resource, ResourceT
 from ..resources.execution import RunStatus
 from ..resources.restore import RestoreRequest
-from .drill_runs import DrillRuns
+from ..resources.sync import DATABASE_SYNC_EXECUTION, DatabaseSyncExecution
+from .ended_runs import EndedRuns
 from .entries import Entries
 from .holds import Holds
+from .previous import PreviousDatabases
 
 Key = tuple[str, str]  # namespace, name
 SILENCE_S = 30.0
@@ -30,8 +35,10 @@ class Catalog:
     def __init__(self, kube: Kubernetes) -> None:
         self._kube = kube
         self.entries = Entries(kube)
-        self.drill_runs = DrillRuns()
+        # By the plural of the runs.
+        self.ended_runs = {restore.KIND.plural: EndedRuns(drill_of), DATABASE_SYNC_EXECUTION.plural: EndedRuns(job_of)}
         self.holds = Holds()
+        self.previous = PreviousDatabases()
         self._objects: dict[str, dict[Key, Any]] = {}
         # UIDs of runs that were seen to have ended, the latest ones: an older version may arrive after the newest.
         self._ended: dict[str, None] = {}
@@ -53,9 +60,12 @@ class Catalog:
             self._changes[kind.plural] += 1
         if isinstance(resource, BackupExecution):
             self.entries.put(resource)
+        if ended := self.ended_runs.get(kind.plural):
+            ended.put(resource)
         if isinstance(resource, RestoreRequest):
-            self.drill_runs.put(resource)
             self.holds.put(resource)
+        if isinstance(resource, DatabaseSyncExecution):
+            self.previous.put(resource)
         if _is_over(resource):
             self._ended[resource.metadata.uid] = None
             if len(self._ended) > REMEMBERED_ENDS:
@@ -70,9 +80,12 @@ class Catalog:
         self._changes[kind.plural] += 1
         if isinstance(resource, BackupExecution):
             self.entries.drop(resource)
+        if ended := self.ended_runs.get(kind.plural):
+            ended.drop(resource)
         if isinstance(resource, RestoreRequest):
-            self.drill_runs.drop(resource)
             self.holds.drop(resource)
+        if isinstance(resource, DatabaseSyncExecution):
+            self.previous.forget(resource.metadata.uid)
         self._let_go(kind, resource)
 
     def all(self, kind: Kind[ResourceT]) -> list[ResourceT]:

@@ -7,83 +7,88 @@ from functools import partial
 from typing import Any
 
 from ..domain.catalogue import STORED, Entry
-from ..domain.drills import DrillRun
-from ..domain.limits import superseded, superseded_drills
+from ..domain.ended_runs import EndedRun
+from ..domain.limits import superseded, superseded_runs
 from ..domain.naming import kubernetes_job_name
+from ..domain.previous import previous_of
 from ..domain.status import is_terminal
 from ..kube.client import Absent, Conflict, jobs_path, objects_path
-from ..resources import drill
 from ..resources.backup import BACKUP_EXECUTION, BACKUP_JOB, BackupExecution
-from ..resources.common import Resource
+from ..resources.common import Kind, Resource
+from ..resources.sync import DatabaseSyncExecution
 from . import rows
 from .context import Context, now
 from .loop import attempt
-from .operations import RUN_KINDS, RunKind
+from .operations import RunKind, run_kind_of
+from .scheduled import SCHEDULED
 
 log = logging.getLogger(__name__)
 
 TICK_S = 60.0
 
 Run = Resource[Any, Any]
+Old = tuple[Kind[Any], Entry | EndedRun]
 
 
 async def limit_all(context: Context) -> None:
-    """Delete what is beyond the limits of each job and each drill that exists; a step of the worker ``history-limits``.
+    """Delete what is beyond the limits of each object that runs by a schedule; a step of the worker ``history-limits``.
 
     Raises HistoryUnavailable: without history nothing is known to be recorded.
     """
-    old: list[Entry | DrillRun] = [*_old_backups(context), *_old_drills(context)]
+    old = [*_old_backups(context), *_old_runs(context)]
     if old:
         await context.history.check()
-    for ended in old:
-        await attempt("history-limits", partial(_delete, context, ended))
+    for kind, ended in old:
+        await attempt("history-limits", partial(_delete, context, kind, ended))
 
 
-def _old_backups(context: Context) -> list[Entry]:
+def _old_backups(context: Context) -> list[Old]:
     retried = {
         (run.metadata.namespace, run.spec.retry_of)
         for run in context.catalog.all(BACKUP_EXECUTION)
         if run.spec.retry_of is not None
     }
     return [
-        entry
+        (BACKUP_EXECUTION, entry)
         for job in context.catalog.all(BACKUP_JOB)
         for entry in superseded(job, context.catalog.entries.of_job(job.metadata.namespace, job.metadata.name))
         if (entry.namespace, entry.name) not in retried
     ]
 
 
-def _old_drills(context: Context) -> list[DrillRun]:
+def _old_runs(context: Context) -> list[Old]:
+    catalog = context.catalog
     return [
-        run
-        for owner in context.catalog.all(drill.KIND)
-        for run in superseded_drills(
-            owner, context.catalog.drill_runs.of_drill(owner.metadata.namespace, owner.metadata.name)
-        )
+        (scheduled.run_kind, run)
+        for scheduled in SCHEDULED.values()
+        if (ended := catalog.ended_runs.get(scheduled.run_kind.plural))
+        for owner in catalog.all(scheduled.kind)
+        for run in superseded_runs(owner, ended.of_owner(owner.metadata.namespace, owner.metadata.name))
+        if not catalog.previous.is_kept(run.uid)
     ]
 
 
-async def _delete(context: Context, old: Entry | DrillRun) -> None:
-    run_kind = RUN_KINDS["backup" if isinstance(old, Entry) else "restore"]
-    run = await context.catalog.read(run_kind.kind, old.namespace, old.name)
+async def _delete(context: Context, kind: Kind[Any], old: Entry | EndedRun) -> None:
+    run = await context.catalog.read(kind, old.namespace, old.name)
     if run is not None and run.metadata.uid == old.uid:
-        if _is_wanted(run) or not await _is_recorded(context, run_kind, run):
+        if _is_wanted(run) or not await _is_recorded(context, run_kind_of(run), run):
             return
         try:
-            await context.kube.delete(objects_path(run_kind.kind, old.namespace, old.name), as_seen=run.metadata)
+            await context.kube.delete(objects_path(kind, old.namespace, old.name), as_seen=run.metadata)
         except Conflict:
             return  # it has changed, and is judged again
         log.info("Run object deleted", extra={"action": "run_deleted", "namespace": old.namespace, "run": old.name})
     if isinstance(old, Entry):
         context.catalog.entries.forget(old)
     else:
-        context.catalog.drill_runs.forget(old)
+        context.catalog.ended_runs[kind.plural].forget(old)
 
 
 def _is_wanted(run: Run) -> bool:
     """Whether the object as it is now must stay."""
     is_stored = isinstance(run, BackupExecution) and any(copy.state == STORED for copy in run.status.copies)
-    return is_stored or not is_terminal(run.status)
+    is_left = isinstance(run, DatabaseSyncExecution) and previous_of(run) is not None
+    return is_stored or is_left or not is_terminal(run.status)
 
 
 async def _is_recorded(context: Context, run_kind: RunKind, run: Run) -> bool:

@@ -11,6 +11,7 @@ from ..domain.status import is_terminal
 from ..kube.status import change_status
 from ..resources.common import Kind, Resource
 from .context import Context, now
+from .learning import learn
 from .loop import attempt
 from .scheduled import SCHEDULED, Scheduled
 from .scheduler import Scheduler
@@ -38,7 +39,7 @@ def run_seen(context: Context, kind: Kind[Any], run: Resource[Any, Any]) -> None
     if not is_terminal(run.status):
         return
     for scheduled in SCHEDULED.values():
-        owner = scheduled.owner_of(run) if scheduled.run_kind is kind and scheduled.learn else None
+        owner = scheduled.owner_of(run) if scheduled.run_kind is kind and scheduled.lessons else None
         if owner is not None:
             ask(context, scheduled.kind, run.metadata.namespace, owner)
 
@@ -105,8 +106,8 @@ async def judge(context: Context, scheduler: Scheduler, kind: Kind[Any], owner: 
     """Write the obstacle, if any, the next slot, and what the runs found that have ended."""
     scheduled = SCHEDULED[kind.plural]
     following = scheduler.next_time(kind, owner)
-    if scheduled.learn:
-        owner = await scheduled.learn(context, owner)
+    if scheduled.lessons:
+        owner = await learn(context, scheduled, scheduled.lessons, owner)
     found = await scheduled.obstacle(context.catalog, owner)
 
     def change(current: Scheduled) -> Any:

@@ -9,14 +9,16 @@ from typing import Any
 
 from pydantic.alias_generators import to_camel
 
-from ..domain import drills as rules
+from ..domain import drills, sync_jobs
+from ..domain.ended_runs import Lessons
 from ..domain.readiness import Obstacle, obstacle
 from ..kube.client import JSON
 from ..resources import datasource, drill, restore, storage_location
 from ..resources.backup import BACKUP_EXECUTION, BACKUP_JOB, BackupJob
-from ..resources.common import API_VERSION, Kind, Resource, timestamp
+from ..resources.common import API_VERSION, Kind, ObjectReference, Resource, timestamp
 from ..resources.drill import RestoreDrill
-from . import drills, recoverability
+from ..resources.sync import DATABASE_SYNC_EXECUTION, DATABASE_SYNC_JOB, DatabaseSyncJob
+from . import recoverability
 from .catalog import Catalog
 from .context import Context, now
 
@@ -37,8 +39,8 @@ class ScheduledKind:
     does_so: Callable[[Any], bool] = lambda _: True  # whether a run does what such a one is for
     # The status of an object with what else its first judgement can tell.
     begun: Callable[[Context, Any], Any] = lambda _, owner: owner.status
-    # Brings what ended runs have found into the object's status, where not the recorder does.
-    learn: Callable[[Context, Any], Awaitable[Any]] | None = None
+    # What the ends of its runs bring into its status, where not the recorder does that.
+    lessons: Lessons | None = None
 
     def owner_of(self, run: Resource[Any, Any]) -> str | None:
         """The name of the scheduled object that a run is one of; None for a run of none."""
@@ -79,7 +81,24 @@ async def _obstacle_of_drill(catalog: Catalog, owner: RestoreDrill) -> Obstacle 
     namespace, target = owner.metadata.namespace, owner.spec.target_datasource_ref
     job = await catalog.find(BACKUP_JOB, namespace, owner.spec.backup_job_ref.name)
     there = await catalog.find(datasource.KIND, namespace, target.name) if target else None
-    return rules.obstacle(owner, job, there, now=now())
+    return drills.obstacle(owner, job, there, now=now())
+
+
+async def _obstacle_of_sync(catalog: Catalog, job: DatabaseSyncJob) -> Obstacle | None:
+    namespace, spec = job.metadata.namespace, job.spec
+    location, backup_job = spec.storage_location_ref, spec.backup_job_ref
+    return sync_jobs.obstacle(
+        job,
+        await catalog.find(datasource.KIND, namespace, spec.source_ref.name),
+        await catalog.find(datasource.KIND, namespace, spec.target_ref.name),
+        await catalog.find(storage_location.KIND, namespace, location.name) if location else None,
+        await catalog.find(BACKUP_JOB, namespace, backup_job.name) if backup_job else None,
+        now=now(),
+    )
+
+
+def _named(ref: ObjectReference | None) -> tuple[str, ...]:
+    return (ref.name,) if ref else ()
 
 
 SCHEDULED = {
@@ -100,11 +119,23 @@ SCHEDULED = {
         reference="restore_drill_ref",
         references={
             BACKUP_JOB.plural: lambda owner: (owner.spec.backup_job_ref.name,),
-            datasource.KIND.plural: lambda owner: (ref.name,) if (ref := owner.spec.target_datasource_ref) else (),
+            datasource.KIND.plural: lambda owner: _named(owner.spec.target_datasource_ref),
         },
         obstacle=_obstacle_of_drill,
-        details=rules.slot_details,
-        does_so=rules.rehearses,
-        learn=drills.learn,
+        details=drills.slot_details,
+        does_so=drills.rehearses,
+        lessons=drills.LESSONS,
+    ),
+    DATABASE_SYNC_JOB.plural: ScheduledKind(
+        kind=DATABASE_SYNC_JOB,
+        run_kind=DATABASE_SYNC_EXECUTION,
+        reference="database_sync_job_ref",
+        references={
+            datasource.KIND.plural: lambda job: (job.spec.source_ref.name, job.spec.target_ref.name),
+            storage_location.KIND.plural: lambda job: _named(job.spec.storage_location_ref),
+            BACKUP_JOB.plural: lambda job: _named(job.spec.backup_job_ref),
+        },
+        obstacle=_obstacle_of_sync,
+        lessons=sync_jobs.LESSONS,
     ),
 }

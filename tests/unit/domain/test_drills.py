@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from dataguardian.domain.drills import drill_run_of, obstacle, slot_details, untold
+from dataguardian.domain.drills import drill_of, obstacle, slot_details
+from dataguardian.domain.ended_runs import ended_run, untold
 from dataguardian.resources.backup import BackupJob
 from dataguardian.resources.datasource import Datasource
 from dataguardian.resources.drill import RestoreDrill
@@ -50,8 +51,10 @@ def test_a_schedule_that_never_comes_is_an_obstacle() -> None:
     ],
 )
 def test_no_run_of_a_drill_is_a_request_that(spec: dict[str, Any], phase: str | None) -> None:
-    assert drill_run_of(drill_request("a", phase, **spec)) is None
-    assert drill_run_of(restore_request()) is None
+    request = drill_request("a", phase, **spec)
+
+    assert ended_run(request, drill_of(request)) is None
+    assert drill_of(restore_request()) is None
 
 
 def test_what_a_status_does_not_know_is_told_in_the_order_of_the_ends() -> None:
@@ -62,13 +65,13 @@ def test_what_a_status_does_not_know_is_told_in_the_order_of_the_ends() -> None:
         drill_request("a", "Failed", "2026-11-24T03:00:00Z"),
         drill_request("old", "Failed", "2026-11-24T01:00:00Z"),
     ]
-    runs = [run for request in requests if (run := drill_run_of(request))]
+    runs = [run for request in requests if (run := ended_run(request, drill_of(request)))]
     latest = {"name": "told", "phase": "Completed", "completionTime": "2026-11-24T02:00:00Z"}
 
-    new = untold(restore_drill({"lastExecution": latest}), runs)
+    new = untold(restore_drill({"lastExecution": latest}).status.last_execution, runs)
 
     assert [run.name for run in new] == ["a", "b", "late"]
-    assert len(untold(restore_drill(), runs)) == len(runs)
+    assert len(untold(None, runs)) == len(runs)
 
 
 def test_a_slot_is_a_verification_and_no_restore() -> None:

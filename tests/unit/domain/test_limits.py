@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dataguardian.domain.catalogue import Entry
-from dataguardian.domain.drills import DrillRun
-from dataguardian.domain.limits import superseded, superseded_drills
+from dataguardian.domain.ended_runs import EndedRun
+from dataguardian.domain.limits import superseded, superseded_runs
 from dataguardian.resources.drill import RestoreDrill
 from tests.unit.entries import NOW, CopyState, entry
 from tests.unit.objects import backup_job, restore_drill
@@ -59,12 +59,12 @@ def test_no_stored_backup_and_no_run_of_another_job_is_ever_deleted(
         assert len([each for each in kept if each.phase in phases]) <= limit
 
 
-def drilled(hours_ago: int, phase: str) -> DrillRun:
+def drilled(hours_ago: int, phase: str) -> EndedRun:
     ended = NOW - timedelta(hours=hours_ago)
-    return DrillRun(namespace="shop", name=f"weekly-{hours_ago}", uid="u", drill="weekly", phase=phase, ended=ended)
+    return EndedRun(namespace="shop", name=f"weekly-{hours_ago}", uid="u", owner="weekly", phase=phase, ended=ended)
 
 
-def drill_that_told_of(run: DrillRun | None, **limits: int) -> RestoreDrill:
+def drill_that_told_of(run: EndedRun | None, **limits: int) -> RestoreDrill:
     told = run and {"name": run.name, "phase": run.phase, "completionTime": run.ended.isoformat()}
     return restore_drill({"lastExecution": told} if told else None, **limits)
 
@@ -73,13 +73,13 @@ def test_the_oldest_drills_beyond_each_limit_go() -> None:
     runs = [drilled(hours, phase) for hours, phase in enumerate(["Completed", "Failed", "Cancelled", "Completed"])]
     drill = drill_that_told_of(runs[0], successfulHistoryLimit=1, failedHistoryLimit=1)
 
-    assert [run.name for run in superseded_drills(drill, runs)] == ["weekly-3", "weekly-2"]
+    assert [run.name for run in superseded_runs(drill, runs)] == ["weekly-3", "weekly-2"]
 
 
 def test_neither_the_drill_that_the_status_names_goes_nor_one_that_it_does_not_know_yet() -> None:
     new, told, old = runs = [drilled(1, "Failed"), drilled(2, "Failed"), drilled(3, "Failed")]
     limits = {"successfulHistoryLimit": 0, "failedHistoryLimit": 0}
 
-    assert superseded_drills(drill_that_told_of(told, **limits), runs) == [old]
-    assert superseded_drills(drill_that_told_of(None, **limits), runs) == []
-    assert new not in superseded_drills(drill_that_told_of(new, **limits), runs)
+    assert superseded_runs(drill_that_told_of(told, **limits), runs) == [old]
+    assert superseded_runs(drill_that_told_of(None, **limits), runs) == []
+    assert new not in superseded_runs(drill_that_told_of(new, **limits), runs)

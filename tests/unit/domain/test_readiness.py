@@ -30,6 +30,11 @@ def unready(resource: Any) -> Any:
     return type(resource).read({**resource.wire(), "status": {"conditions": [condition]}})
 
 
+def edited(resource: Any) -> Any:
+    """As the API server has it after its spec has changed."""
+    return resource.model_copy(update={"metadata": resource.metadata.model_copy(update={"generation": 2})})
+
+
 def test_nothing_stands_in_the_way_of_a_job_whose_references_exist() -> None:
     assert reason(source=datasource(), location=bucket()) is None
 
@@ -98,7 +103,8 @@ def test_a_later_check_with_the_same_result_judges_jobs_the_same() -> None:
 def test_what_an_obstacle_is_told_from_is_part_of_the_standing() -> None:
     assert standing(unready(datasource())) != standing(datasource())
     assert standing(unready(bucket())) != standing(bucket())
-    assert standing(bucket(accessMode="ReadOnly")) != standing(bucket())
+    assert standing(edited(bucket(accessMode="ReadOnly"))) != standing(bucket())
+    assert standing(edited(datasource(classification=["production"]))) != standing(datasource())
 
 
 def test_a_drill_is_not_judged_again_when_a_backup_failed() -> None:

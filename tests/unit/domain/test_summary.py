@@ -7,11 +7,12 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dataguardian.domain.summary import drill_summary, job_summary
+from dataguardian.domain.summary import drill_summary, job_summary, sync_summary
 from dataguardian.resources.backup import BackupExecution, BackupJobStatus
 from dataguardian.resources.drill import RestoreDrillStatus
 from dataguardian.resources.restore import RestoreRequest
-from tests.unit.objects import drill_request, execution
+from dataguardian.resources.sync import DatabaseSyncJobStatus
+from tests.unit.objects import drill_request, execution, sync_execution
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 
@@ -100,3 +101,16 @@ def test_drills_that_are_told_again_change_nothing(runs: list[RestoreRequest], a
     status = drilled(*in_order)
 
     assert drilled(*(run for run in again if run in runs), status=status) == status
+
+
+def test_a_sync_that_fails_keeps_what_the_copy_was_made_with() -> None:
+    digest = "sha256:" + "a" * 64
+    good = sync_execution("a", "Completed", "2026-11-24T02:00:00Z", maskingDigest=digest)
+    bad = sync_execution("b", "Failed", "2026-11-24T03:00:00Z", maskingDigest="sha256:" + "b" * 64)
+    status = DatabaseSyncJobStatus()
+    for run in (good, bad, good):
+        status = sync_summary(status, run, now=NOW) or status
+
+    assert status.last_execution is not None
+    assert (status.last_execution.name, status.last_execution.phase) == ("b", "Failed")
+    assert (status.last_successful_time, status.masking_digest) == (datetime(2026, 11, 24, 2, tzinfo=UTC), digest)

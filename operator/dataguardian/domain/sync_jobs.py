@@ -1,0 +1,98 @@
+"""DatabaseSyncJobs: what stands in the way of one, and what it learns from its runs."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from ..errors import DataGuardianError, EngineMismatch, ProductionTarget, SameDatabase
+from ..resources.backup import BackupJob
+from ..resources.datasource import Datasource
+from ..resources.storage_location import StorageLocation
+from ..resources.sync import PRODUCTION, DatabaseSyncExecution, DatabaseSyncJob
+from .conditions import reason_of
+from .ended_runs import Lessons
+from .readiness import (
+    Obstacle,
+    backup_job_missing,
+    datasource_missing,
+    location_missing,
+    locations_read_only,
+    schedule_invalid,
+    unhealthy,
+)
+from .summary import sync_summary
+from .targets import is_read_only
+
+
+def job_of(execution: DatabaseSyncExecution) -> str:
+    """The DatabaseSyncJob that the execution is a run of."""
+    return execution.spec.database_sync_job_ref.name
+
+
+def obstacle(
+    job: DatabaseSyncJob,
+    source: Datasource | None,
+    target: Datasource | None,
+    location: StorageLocation | None,
+    backup_job: BackupJob | None,
+    *,
+    now: datetime,
+) -> Obstacle | None:
+    """The first thing that stands in the way of the job's next run. The objects are those that it names."""
+    spec = job.spec
+    if source is None:
+        return datasource_missing(spec.source_ref.name)
+    if target is None:
+        return datasource_missing(spec.target_ref.name)
+    if spec.storage_location_ref and location is None:
+        return location_missing(spec.storage_location_ref.name)
+    if spec.backup_job_ref and backup_job is None:
+        return backup_job_missing(spec.backup_job_ref.name)
+    if refused := refusal(job, source, target):
+        return Obstacle(reason_of(refused.code), str(refused))
+    if location and is_read_only(location):
+        return locations_read_only([location.metadata.name])
+    if invalid := schedule_invalid(spec, now=now):
+        return invalid
+    checked: list[Datasource | StorageLocation] = [source, target, *([location] if location else [])]
+    return next((found for each in checked if (found := unhealthy(each))), None)
+
+
+def refusal(job: DatabaseSyncJob, source: Datasource, target: Datasource) -> DataGuardianError | None:
+    """Why no run of the job may copy the one into the other, as far as that can be seen without asking a server."""
+    ours, theirs = source.spec, target.spec
+    if ours.engine != theirs.engine:
+        return EngineMismatch(
+            f"spec.targetRef: Datasource {target.metadata.name!r} is {theirs.engine}, and the source is {ours.engine}.",
+            remedy="Name a target of the same engine.",
+        )
+    if (ours.host, ours.port, ours.database) == (theirs.host, theirs.port, theirs.database):
+        return SameDatabase(
+            f"spec.targetRef: Datasource {target.metadata.name!r} is the same database as the source.",
+            remedy="Name another target, or correct the host or database of one of the two Datasources.",
+        )
+    if is_production(target) and not job.spec.allow_production_target:
+        return ProductionTarget(
+            f"spec.targetRef: Datasource {target.metadata.name!r} is classified as {PRODUCTION}.",
+            remedy="Name another target; or set spec.allowProductionTarget if all that it holds may be replaced.",
+        )
+    return None
+
+
+def is_production(target: Datasource) -> bool:
+    """Whether its classification protects it."""
+    return any(each.lower() == PRODUCTION for each in target.spec.classification)
+
+
+def _praise(execution: DatabaseSyncExecution) -> str:
+    status = execution.status
+    took = f" in {status.duration}" if status.duration else ""
+    counted = "" if status.tables is None else f": {status.tables} tables and {status.rows or 0} rows"
+    return f"Datasource {status.source} was copied to {status.datasource}{took}{counted}."
+
+
+LESSONS = Lessons(
+    summary=sync_summary,
+    reasons={"Completed": "SyncCompleted", "Failed": "SyncFailed", "Cancelled": "SyncCancelled"},
+    praise=_praise,
+)

@@ -1,0 +1,117 @@
+"""Databases that were a target before a Swap are dropped when their time is over, by a runner in a pod."""
+
+from __future__ import annotations
+
+import logging
+from datetime import timedelta
+from functools import partial
+
+from ..domain.planning import expire_run
+from ..domain.previous import Previous, dropped
+from ..kube import events
+from ..kube.jobs import Limits
+from ..kube.status import change_status
+from ..resources import datasource
+from ..resources.run_template import RunTemplate
+from ..resources.sync import DATABASE_SYNC_EXECUTION, DATABASE_SYNC_JOB, DatabaseSyncExecution
+from . import side_jobs
+from .context import Context, now
+from .loop import attempt
+from .side_jobs import Ended, SideJob, SideOperation
+
+log = logging.getLogger(__name__)
+
+TICK_S = 10.0
+RETRY, LONGEST_RETRY = timedelta(minutes=1), timedelta(hours=1)
+
+
+async def expire_all(context: Context) -> None:
+    """Write what was dropped, and have dropped what is due; a step of the worker ``expire``."""
+    await side_jobs.settle(context, EXPIRE)
+    for each in context.catalog.previous.due(now()):
+        if not side_jobs.has_room(context, EXPIRE):
+            return
+        is_open = side_jobs.is_open(context, each.namespace, _job_name(each.name))
+        if not is_open and context.pauses.is_over(_pause(each.uid), now()):
+            await attempt("expire", partial(_start, context, each))
+
+
+async def _start(context: Context, due: Previous) -> None:
+    execution = await context.catalog.read(DATABASE_SYNC_EXECUTION, due.namespace, due.name)
+    if execution is None or execution.metadata.uid != due.uid:
+        context.catalog.previous.forget(due.uid)
+        return
+    context.catalog.put(DATABASE_SYNC_EXECUTION, execution)
+    if not context.catalog.previous.is_kept(due.uid):
+        return  # an older version of it was seen late
+    target = await context.catalog.find(datasource.KIND, due.namespace, due.target)
+    if target is None:
+        await _later(context, execution, f"Datasource {due.target!r} does not exist.")
+        return
+    job = context.catalog.known(DATABASE_SYNC_JOB, due.namespace, execution.spec.database_sync_job_ref.name)
+    wanted = SideJob(
+        name=_job_name(due.name),
+        kind=DATABASE_SYNC_EXECUTION,
+        owner=execution,
+        run=expire_run(target),
+        template=job.spec.run_template if job else RunTemplate(),
+    )
+    await side_jobs.start_all(context, EXPIRE, [wanted])
+
+
+async def _ended(context: Context, end: Ended) -> None:
+    execution = await context.catalog.read(DATABASE_SYNC_EXECUTION, end.namespace, end.name)
+    if execution is None or execution.metadata.uid != end.uid:
+        return
+    if end.report.failure:
+        await _later(context, execution, f"{end.report.failure.message} {end.report.failure.remedy}")
+        return
+    execution = await change_status(
+        context.kube, DATABASE_SYNC_EXECUTION, execution, lambda current: dropped(current.status, now=now())
+    )
+    context.catalog.put(DATABASE_SYNC_EXECUTION, execution)
+    context.pauses.forget(_pause(end.uid))
+    log.info("Previous database dropped", extra={"action": "previous_dropped", **_fields(execution)})
+
+
+async def _later(context: Context, execution: DatabaseSyncExecution, why: str) -> None:
+    """Try again after a while, and tell why; the event's name lets it be told once as long as it is there."""
+    meta, kept = execution.metadata, execution.status.previous_database
+    context.pauses.begin(_pause(meta.uid), first=RETRY, longest=LONGEST_RETRY, now=now())
+    log.warning("Previous database not dropped: %s", why, extra={"action": "previous_kept", **_fields(execution)})
+    tell = partial(
+        events.post,
+        context.kube,
+        DATABASE_SYNC_EXECUTION,
+        execution,
+        name=f"{meta.name}.{meta.uid}.previous",
+        at=now(),
+        reason="PreviousDatabaseNotDropped",
+        message=f"Database {kept.name if kept else ''} could not be dropped, which is tried again: {why}",
+        warning=True,
+    )
+    await attempt("expire", tell)
+
+
+def _job_name(execution: str) -> str:
+    return f"expire-{execution}"
+
+
+def _pause(uid: str) -> tuple[str, str]:
+    return "expire", uid
+
+
+def _fields(execution: DatabaseSyncExecution) -> dict[str, str]:
+    kept = execution.status.previous_database
+    meta = execution.metadata
+    return {"namespace": meta.namespace, "run": meta.name, "database": kept.name if kept else ""}
+
+
+EXPIRE = SideOperation(
+    worker="expire",
+    operation="expire",
+    owners=(DATABASE_SYNC_EXECUTION,),
+    limits=Limits(active_deadline_seconds=600, backoff_limit=0),
+    at_once=2,
+    ended=_ended,
+)
