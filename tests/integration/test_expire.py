@@ -1,0 +1,115 @@
+"""Databases that Swaps kept are dropped when their time is over, and only then: against a real API server."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from dataguardian.domain import report as reports
+from dataguardian.domain.report import Report
+from dataguardian.errors import DatabaseUnavailable
+from dataguardian.kube.client import JSON, jobs_path, objects_path
+from dataguardian.kube.jobs import planned
+from dataguardian.resources.common import timestamp
+from dataguardian.resources.sync import DATABASE_SYNC_EXECUTION, DatabaseSyncExecution
+from dataguardian.workers import side_jobs
+from dataguardian.workers.catalog import Catalog
+from dataguardian.workers.context import Context
+from dataguardian.workers.expire import expire_all
+
+from . import side_pods
+from .kubelet import Kubelet
+from .synced import make_datasource, make_job, make_run
+
+AWAY = reports.failed(DatabaseUnavailable("The server is away.", remedy="Look."), "connect")
+
+
+async def kept(
+    context: Context, namespace: str, name: str = "refresh-1", *, over: timedelta = timedelta(minutes=-5)
+) -> DatabaseSyncExecution:
+    """A completed Swap whose previous database is kept until then, as its handler has seen it."""
+    previous = {"name": "dg_previous_orders_1", "dropTime": timestamp(datetime.now(UTC) + over)}
+    run = await make_run(context, namespace, name, "Completed", previousDatabase=previous)
+    context.catalog.put(DATABASE_SYNC_EXECUTION, run)
+    return run
+
+
+async def expired(context: Context, namespace: str) -> list[JSON]:
+    """The Kubernetes Jobs that a step of the worker leaves."""
+    await expire_all(context)
+    return (await context.kube.list(jobs_path(namespace)))[0]
+
+
+async def end(context: Context, node: Kubelet, job: JSON, report: Report) -> None:
+    side_jobs.observe(context, "MODIFIED", await side_pods.end(context.kube, node, job, report))
+
+
+async def dropped(context: Context, run: DatabaseSyncExecution) -> datetime | None:
+    path = objects_path(DATABASE_SYNC_EXECUTION, run.metadata.namespace, run.metadata.name)
+    previous = DatabaseSyncExecution.read(await context.kube.get(path)).status.previous_database
+    assert previous is not None
+    return previous.dropped_time
+
+
+async def test_a_database_whose_time_is_over_is_dropped_by_one_kubernetes_job(
+    context: Context, namespace: str, node: Kubelet
+) -> None:
+    await make_datasource(context, namespace, "staging")
+    await make_job(context, namespace, runTemplate={"nodeSelector": {"zone": "a"}})
+    run = await kept(context, namespace)
+
+    (job,) = await expired(context, namespace)
+    assert await expired(context, namespace) == [job]
+    await end(context, node, job, Report(completed=True))
+
+    assert await expired(context, namespace) == []
+    assert (await dropped(context, run)) is not None
+    plan = json.loads(planned(job))
+    assert (job["metadata"]["name"], plan["operation"]) == ("expire-refresh-1", "expire")
+    assert plan["target"]["datasource"] == "staging"
+    assert job["metadata"]["ownerReferences"][0]["uid"] == run.metadata.uid
+    assert job["spec"]["template"]["spec"]["nodeSelector"] == {"zone": "a"}
+    assert job["spec"]["activeDeadlineSeconds"] == 600
+
+
+async def test_nothing_runs_before_its_time_nor_once_it_is_dropped(context: Context, namespace: str) -> None:
+    await make_datasource(context, namespace, "staging")
+    await kept(context, namespace, "early", over=timedelta(hours=1))
+    run = await kept(context, namespace)
+    path = objects_path(DATABASE_SYNC_EXECUTION, namespace, "refresh-1") + "/status"
+    gone = {"status": {"previousDatabase": {"droppedTime": timestamp(datetime.now(UTC))}}}
+    await context.kube.patch(path, gone)  # and the older version is seen late
+    context.catalog.put(DATABASE_SYNC_EXECUTION, run)
+
+    assert await expired(context, namespace) == []
+    assert context.catalog.previous.due(datetime.now(UTC)) == []
+
+
+async def test_what_is_due_is_found_again_after_a_restart(context: Context, namespace: str) -> None:
+    await make_datasource(context, namespace, "staging")
+    await kept(context, namespace)
+    context.catalog = Catalog(context.kube)
+    await context.catalog.load(DATABASE_SYNC_EXECUTION)
+
+    assert len(await expired(context, namespace)) == 1
+
+
+@pytest.mark.parametrize("there", [True, False])
+async def test_a_database_that_cannot_be_dropped_is_told_and_tried_again_later(
+    context: Context, namespace: str, node: Kubelet, there: bool
+) -> None:
+    if there:
+        await make_datasource(context, namespace, "staging")
+    run = await kept(context, namespace)
+    for job in await expired(context, namespace):
+        await end(context, node, job, AWAY)
+
+    assert await expired(context, namespace) == []
+    assert await dropped(context, run) is None
+    (event,) = (await context.kube.list(f"/api/v1/namespaces/{namespace}/events"))[0]
+    assert event["reason"] == "PreviousDatabaseNotDropped"
+    assert ("The server is away." if there else "'staging' does not exist") in event["message"]
+    pause = ("expire", run.metadata.uid)
+    assert context.pauses.is_over(pause, datetime.now(UTC) + timedelta(minutes=1))
