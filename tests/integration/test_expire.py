@@ -23,6 +23,8 @@ from . import side_pods
 from .kubelet import Kubelet
 from .synced import make_datasource, make_job, make_run
 
+BUSY = Report(completed=True, warnings=["The previous database dg_previous_orders_1 stays: somebody is in it."])
+OTHER_BUSY = Report(completed=True, warnings=["The previous database dg_previous_orders_2 stays: somebody is in it."])
 AWAY = reports.failed(DatabaseUnavailable("The server is away.", remedy="Look."), "connect")
 
 
@@ -96,20 +98,37 @@ async def test_what_is_due_is_found_again_after_a_restart(context: Context, name
     assert len(await expired(context, namespace)) == 1
 
 
-@pytest.mark.parametrize("there", [True, False])
-async def test_a_database_that_cannot_be_dropped_is_told_and_tried_again_later(
-    context: Context, namespace: str, node: Kubelet, there: bool
+async def test_a_database_is_dropped_although_another_one_could_not_be(
+    context: Context, namespace: str, node: Kubelet
 ) -> None:
-    if there:
+    await make_datasource(context, namespace, "staging")
+    run = await kept(context, namespace)
+    (job,) = await expired(context, namespace)
+
+    await end(context, node, job, OTHER_BUSY)
+    await expired(context, namespace)
+
+    assert await dropped(context, run) is not None
+
+
+@pytest.mark.parametrize(
+    ("report", "says"),
+    [(AWAY, "The server is away. Look."), (BUSY, "somebody is in it"), (None, "Datasource 'staging' does not exist")],
+)
+async def test_a_database_that_cannot_be_dropped_is_told_and_tried_again_later(
+    context: Context, namespace: str, node: Kubelet, report: Report | None, says: str
+) -> None:
+    if report:
         await make_datasource(context, namespace, "staging")
     run = await kept(context, namespace)
     for job in await expired(context, namespace):
-        await end(context, node, job, AWAY)
+        assert report is not None
+        await end(context, node, job, report)
 
     assert await expired(context, namespace) == []
     assert await dropped(context, run) is None
     (event,) = (await context.kube.list(f"/api/v1/namespaces/{namespace}/events"))[0]
     assert event["reason"] == "PreviousDatabaseNotDropped"
-    assert ("The server is away." if there else "'staging' does not exist") in event["message"]
+    assert says in event["message"]
     pause = ("expire", run.metadata.uid)
     assert context.pauses.is_over(pause, datetime.now(UTC) + timedelta(minutes=1))

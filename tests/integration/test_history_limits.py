@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,8 +12,10 @@ from dataguardian.history import History, HistoryUnavailable
 from dataguardian.kube.client import JSON, Kubernetes, jobs_path, objects_path
 from dataguardian.resources import drill, restore
 from dataguardian.resources.backup import BACKUP_EXECUTION, BACKUP_JOB, BackupExecution
+from dataguardian.resources.common import Resource
 from dataguardian.resources.drill import RestoreDrill
 from dataguardian.resources.restore import RestoreRequest
+from dataguardian.resources.sync import DATABASE_SYNC_EXECUTION, DATABASE_SYNC_JOB
 from dataguardian.workers import recorder, rows
 from dataguardian.workers.context import Context
 from dataguardian.workers.history_limits import limit_all
@@ -25,6 +28,7 @@ from .clients import postgres_settings
 from .recording import Place
 from .rehearsed import make_drill, request
 from .services import PostgresServer
+from .synced import make_job, make_run
 
 NONE = {"failedHistoryLimit": 0, "successfulHistoryLimit": 0}
 
@@ -36,7 +40,7 @@ async def history(postgres_server: PostgresServer, migrated: str, tmp_path: Path
         yield opened
 
 
-async def record(context: Context, *runs: BackupExecution | RestoreRequest) -> None:
+async def record(context: Context, *runs: Resource[Any, Any]) -> None:
     """History gets the rows of these runs."""
     for run in runs:
         recorder.record_state(context, run_kind_of(run), run)
@@ -190,3 +194,26 @@ async def test_neither_the_drill_that_a_status_names_nor_one_without_a_row_is_de
     await limit_all(context)
 
     assert await requests(kube, namespace) == ["latest", "unrecorded"]
+
+
+async def test_the_oldest_syncs_are_deleted_beyond_each_limit_unless_their_previous_database_is_left(
+    context: Context, kube: Kubernetes, namespace: str
+) -> None:
+    owner = await make_job(context, namespace, successfulHistoryLimit=0, failedHistoryLimit=0)
+    over = {"name": "dg_previous_orders_1", "dropTime": "2026-01-01T00:00:00Z"}
+    gone = {**over, "droppedTime": "2026-01-01T00:01:00Z"}
+    latest, failed, left, dropped = [
+        await make_run(context, namespace, "latest", "Completed"),
+        await make_run(context, namespace, "failed", "Failed", hours_ago=1),
+        await make_run(context, namespace, "left", "Completed", hours_ago=2, previousDatabase=over),
+        await make_run(context, namespace, "dropped", "Completed", hours_ago=3, previousDatabase=gone),
+    ]
+    for run in (latest, failed, left, dropped):
+        context.catalog.put(DATABASE_SYNC_EXECUTION, run)
+    await judge(context, Scheduler(context), DATABASE_SYNC_JOB, owner)
+    await record(context, latest, failed, left, dropped)
+
+    await limit_all(context)
+
+    found, _ = await kube.list(objects_path(DATABASE_SYNC_EXECUTION, namespace))
+    assert {run["metadata"]["name"] for run in found} == {"latest", "left"}

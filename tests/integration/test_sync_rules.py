@@ -81,7 +81,11 @@ async def test_what_makes_sense_is_taken(kube: Kubernetes, namespace: str, spec:
 
 
 async def test_how_null_means_null_with_quotes_and_without(kube: Kubernetes, namespace: str) -> None:
-    rules = [{**EMAIL, "how": None}, {**EMAIL, "column": "phone", "how": "null"}, {**EMAIL, "column": "fax"}]
+    rules: list[JSON] = [
+        {**EMAIL, "how": None},
+        {**EMAIL, "column": "phone", "how": "null"},
+        {**EMAIL, "column": "fax"},
+    ]
 
     made = await create(kube, namespace, masked(*rules))
 

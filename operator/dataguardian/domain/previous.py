@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from ..resources.sync import DatabaseSyncExecution, DatabaseSyncExecutionStatus
+from .report import Report
 from .status import is_terminal
 
 # The server that drops it goes by its own clock.
@@ -35,6 +36,16 @@ def previous_of(execution: DatabaseSyncExecution) -> Previous | None:
     if kept is None or kept.dropped_time is not None or status.datasource is None or not is_terminal(status):
         return None
     return Previous(meta.namespace, meta.name, meta.uid, status.datasource, kept.drop_time)
+
+
+def why_left(report: Report, name: str) -> str | None:
+    """Why the database is still there, as the runner tells that was to drop it; None when it is gone.
+
+    A runner leaves what it cannot drop, and says so in a warning: there may be others that it can.
+    """
+    if report.failure:
+        return f"{report.failure.message} {report.failure.remedy}"
+    return next((warning for warning in report.warnings if name in warning), None)
 
 
 def dropped(status: DatabaseSyncExecutionStatus, *, now: datetime) -> DatabaseSyncExecutionStatus | None:

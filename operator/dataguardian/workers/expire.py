@@ -7,7 +7,7 @@ from datetime import timedelta
 from functools import partial
 
 from ..domain.planning import expire_run
-from ..domain.previous import Previous, dropped
+from ..domain.previous import Previous, dropped, why_left
 from ..kube import events
 from ..kube.jobs import Limits
 from ..kube.status import change_status
@@ -63,8 +63,8 @@ async def _ended(context: Context, end: Ended) -> None:
     execution = await context.catalog.read(DATABASE_SYNC_EXECUTION, end.namespace, end.name)
     if execution is None or execution.metadata.uid != end.uid:
         return
-    if end.report.failure:
-        await _later(context, execution, f"{end.report.failure.message} {end.report.failure.remedy}")
+    if why := why_left(end.report, _database(execution)):
+        await _later(context, execution, why)
         return
     execution = await change_status(
         context.kube, DATABASE_SYNC_EXECUTION, execution, lambda current: dropped(current.status, now=now())
@@ -76,7 +76,7 @@ async def _ended(context: Context, end: Ended) -> None:
 
 async def _later(context: Context, execution: DatabaseSyncExecution, why: str) -> None:
     """Try again after a while, and tell why; the event's name lets it be told once as long as it is there."""
-    meta, kept = execution.metadata, execution.status.previous_database
+    meta = execution.metadata
     context.pauses.begin(_pause(meta.uid), first=RETRY, longest=LONGEST_RETRY, now=now())
     log.warning("Previous database not dropped: %s", why, extra={"action": "previous_kept", **_fields(execution)})
     tell = partial(
@@ -87,7 +87,7 @@ async def _later(context: Context, execution: DatabaseSyncExecution, why: str) -
         name=f"{meta.name}.{meta.uid}.previous",
         at=now(),
         reason="PreviousDatabaseNotDropped",
-        message=f"Database {kept.name if kept else ''} could not be dropped, which is tried again: {why}",
+        message=f"Database {_database(execution)} could not be dropped, which is tried again: {why}",
         warning=True,
     )
     await attempt("expire", tell)
@@ -101,10 +101,17 @@ def _pause(uid: str) -> tuple[str, str]:
     return "expire", uid
 
 
-def _fields(execution: DatabaseSyncExecution) -> dict[str, str]:
+def _database(execution: DatabaseSyncExecution) -> str:
     kept = execution.status.previous_database
-    meta = execution.metadata
-    return {"namespace": meta.namespace, "run": meta.name, "database": kept.name if kept else ""}
+    return kept.name if kept else ""
+
+
+def _fields(execution: DatabaseSyncExecution) -> dict[str, str]:
+    return {
+        "namespace": execution.metadata.namespace,
+        "run": execution.metadata.name,
+        "database": _database(execution),
+    }
 
 
 EXPIRE = SideOperation(
