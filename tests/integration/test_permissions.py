@@ -101,6 +101,18 @@ def test_an_editor_may_none_of_it(ask: Callable[..., str], what: str) -> None:
     assert 'cannot create resource "restorerequests"' in ask("editor", SPECS[what])
 
 
+def test_an_editor_may_run_a_sync_and_only_an_admin_may_say_which_database_it_replaces(
+    ask: Callable[..., str],
+) -> None:
+    run = {"databaseSyncJobRef": {"name": "refresh"}}
+    job = {"sourceRef": {"name": "orders"}, "targetRef": {"name": "staging"}}
+
+    assert ask("editor", run, "DatabaseSyncExecution") == ""
+    assert 'cannot create resource "databasesyncjobs"' in ask("editor", job, "DatabaseSyncJob")
+    assert 'cannot create resource "databasesyncexecutions"' in ask("verifier", run, "DatabaseSyncExecution")
+    assert ask("admin", job, "DatabaseSyncJob") == ""
+
+
 def test_a_right_to_one_backup_is_none_to_another(ask: Callable[..., str]) -> None:
     second = {**SPECS["verification"], "backupExecutionRef": {"name": "second"}}
 
