@@ -66,7 +66,7 @@ def refusal(job: DatabaseSyncJob, source: Datasource, target: Datasource) -> Dat
             f"spec.targetRef: Datasource {target.metadata.name!r} is {theirs.engine}, and the source is {ours.engine}.",
             remedy="Name a target of the same engine.",
         )
-    if (ours.host, ours.port, ours.database) == (theirs.host, theirs.port, theirs.database):
+    if _address(source) == _address(target):
         return SameDatabase(
             f"spec.targetRef: Datasource {target.metadata.name!r} is the same database as the source.",
             remedy="Name another target, or correct the host or database of one of the two Datasources.",
@@ -77,6 +77,11 @@ def refusal(job: DatabaseSyncJob, source: Datasource, target: Datasource) -> Dat
             remedy="Name another target; or set spec.allowProductionTarget if all that it holds may be replaced.",
         )
     return None
+
+
+def _address(datasource: Datasource) -> tuple[str, int, str]:
+    spec = datasource.spec
+    return spec.host.lower(), spec.port, spec.database
 
 
 def is_production(target: Datasource) -> bool:

@@ -60,6 +60,7 @@ def test_nothing_stands_in_the_way_of_a_copy_to(job: DatabaseSyncJob, target: Da
         (sync_job(), datasource(), None, "DatasourceNotFound"),
         (sync_job(), datasource(), of_another_engine(staging()), "EngineMismatch"),
         (sync_job(), datasource(), datasource(), "SameDatabase"),
+        (sync_job(), datasource(), datasource(host="Orders-DB.shop.svc"), "SameDatabase"),
         (sync_job(), datasource(), staging(classification=["Production"]), "ProductionTarget"),
         (sync_job(schedule="0 0 31 2 *"), datasource(), staging(), "ScheduleInvalid"),
         (sync_job(), unready(datasource()), staging(), "DatasourceNotReady"),
