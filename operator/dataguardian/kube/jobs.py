@@ -203,8 +203,6 @@ def _datasource(run: Run) -> str:
     match run.plan:
         case plans.BackupPlan() | plans.DatasourceProbe():
             return run.plan.source.datasource
-        case plans.ExpirePlan():
-            return run.plan.target.datasource
-        case plans.RestorePlan():
+        case plans.RestorePlan() | plans.SyncPlan() | plans.ExpirePlan():
             return getattr(run.plan.target, "datasource", "")
     return ""
