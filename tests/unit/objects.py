@@ -61,6 +61,12 @@ def restore_request(**spec: Any) -> RestoreRequest:
     return RestoreRequest.read({"metadata": metadata("bring-back", 6), "spec": whole})
 
 
+def sync_job(**spec: Any) -> DatabaseSyncJob:
+    """The datasource ``orders`` is copied to ``staging``."""
+    whole = {"sourceRef": {"name": "orders"}, "targetRef": {"name": "staging"}, **spec}
+    return DatabaseSyncJob.read({"metadata": metadata("refresh", 8), "spec": whole})
+
+
 def restore_drill(status: dict[str, Any] | None = None, **spec: Any) -> RestoreDrill:
     whole = {"backupJobRef": {"name": "nightly"}, **spec}
     return RestoreDrill.read({"metadata": metadata("weekly", 7), "spec": whole, "status": status})
@@ -74,13 +80,8 @@ def drill_request(name: str, phase: str | None = "Completed", at: str = CREATED,
     return RestoreRequest.read({"metadata": meta, "spec": whole, "status": {**ended(phase, at), **took}})
 
 
-def sync_job(status: dict[str, Any] | None = None, **spec: Any) -> DatabaseSyncJob:
-    whole = {"sourceRef": {"name": "orders"}, "targetRef": {"name": "staging"}, **spec}
-    return DatabaseSyncJob.read({"metadata": metadata("refresh", 8), "spec": whole, "status": status})
-
-
-def sync_execution(
-    name: str = "refresh-1", phase: str | None = "Completed", at: str = CREATED, **status: Any
+def ended_sync(
+    name: str = "refresh-1", phase: str = "Completed", at: str = CREATED, **status: Any
 ) -> DatabaseSyncExecution:
     """A run of that job."""
     known = {"datasource": "staging", "source": "orders", **ended(phase, at), **status}

@@ -8,17 +8,17 @@ from hypothesis import strategies as st
 
 from dataguardian.domain.previous import CLOCKS, dropped, previous_of
 from dataguardian.workers.previous import PreviousDatabases
-from tests.unit.objects import sync_execution
+from tests.unit.objects import ended_sync
 
 OVER = datetime(2026, 11, 25, 2, tzinfo=UTC)
 KEPT: dict[str, Any] = {"previousDatabase": {"name": "dg_previous_orders_1", "dropTime": OVER.isoformat()}}
 
 
 def test_what_a_swap_keeps_is_known_until_it_is_dropped() -> None:
-    known, execution = PreviousDatabases(), sync_execution(**KEPT)
+    known, execution = PreviousDatabases(), ended_sync(**KEPT)
     uid = execution.metadata.uid
 
-    known.put(sync_execution(phase="Running", **KEPT))
+    known.put(ended_sync(phase="Running", **KEPT))
     assert not known.is_kept(uid)
     known.put(execution)
     assert known.is_kept(uid)
@@ -30,14 +30,14 @@ def test_what_a_swap_keeps_is_known_until_it_is_dropped() -> None:
 
 
 def test_a_failed_sync_that_had_switched_keeps_its_previous_database_too() -> None:
-    assert previous_of(sync_execution(phase="Failed", **KEPT)) is not None
-    assert previous_of(sync_execution()) is None
+    assert previous_of(ended_sync(phase="Failed", **KEPT)) is not None
+    assert previous_of(ended_sync()) is None
 
 
 @given(st.timedeltas(timedelta(days=-2), timedelta(days=2)))
 def test_it_is_due_only_when_its_time_is_over_for_certain(after: timedelta) -> None:
     known = PreviousDatabases()
-    known.put(sync_execution(**KEPT))
+    known.put(ended_sync(**KEPT))
 
     assert bool(known.due(OVER + after)) == (after >= CLOCKS)
 
@@ -46,6 +46,6 @@ def test_those_that_have_been_over_the_longest_are_due_first() -> None:
     known = PreviousDatabases()
     for name, hours in (("late", 2), ("early", 1)):
         over = OVER - timedelta(hours=3 - hours)
-        known.put(sync_execution(name, previousDatabase={"name": name, "dropTime": over.isoformat()}))
+        known.put(ended_sync(name, previousDatabase={"name": name, "dropTime": over.isoformat()}))
 
     assert [each.name for each in known.due(OVER)] == ["early", "late"]

@@ -12,7 +12,7 @@ from dataguardian.resources.backup import BackupExecution, BackupJobStatus
 from dataguardian.resources.drill import RestoreDrillStatus
 from dataguardian.resources.restore import RestoreRequest
 from dataguardian.resources.sync import DatabaseSyncJobStatus
-from tests.unit.objects import drill_request, execution, sync_execution
+from tests.unit.objects import drill_request, ended_sync, execution
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 
@@ -105,8 +105,8 @@ def test_drills_that_are_told_again_change_nothing(runs: list[RestoreRequest], a
 
 def test_a_sync_that_fails_keeps_what_the_copy_was_made_with() -> None:
     digest = "sha256:" + "a" * 64
-    good = sync_execution("a", "Completed", "2026-11-24T02:00:00Z", maskingDigest=digest)
-    bad = sync_execution("b", "Failed", "2026-11-24T03:00:00Z", maskingDigest="sha256:" + "b" * 64)
+    good = ended_sync("a", "Completed", "2026-11-24T02:00:00Z", maskingDigest=digest)
+    bad = ended_sync("b", "Failed", "2026-11-24T03:00:00Z", maskingDigest="sha256:" + "b" * 64)
     status = DatabaseSyncJobStatus()
     for run in (good, bad, good):
         status = sync_summary(status, run, now=NOW) or status

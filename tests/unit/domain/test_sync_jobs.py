@@ -8,7 +8,7 @@ import pytest
 from dataguardian.domain.sync_jobs import LESSONS, obstacle
 from dataguardian.resources.datasource import Datasource
 from dataguardian.resources.sync import DatabaseSyncJob
-from tests.unit.objects import bucket, datasource, sync_execution, sync_job
+from tests.unit.objects import bucket, datasource, ended_sync, sync_job
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 KEPT = {"storageLocationRef": {"name": "primary"}}
@@ -96,6 +96,6 @@ def test_a_missing_datasource_is_told_by_its_name() -> None:
 
 
 def test_a_completed_run_is_told_with_what_it_copied() -> None:
-    run = sync_execution(tables=3, rows=1200, duration="1m5s")
+    run = ended_sync(tables=3, rows=1200, duration="1m5s")
 
     assert LESSONS.praise(run) == "Datasource orders was copied to staging in 1m5s: 3 tables and 1200 rows."
