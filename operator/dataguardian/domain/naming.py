@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Literal
 from uuid import UUID, uuid5
 
@@ -28,6 +28,7 @@ SYNC = "dg_sync"  # new databases of a Swap begin with it, until they take the t
 SYNC_MARK = "dataguardian-sync"
 PREVIOUS = "dg_previous"  # and what was the target before
 PREVIOUS_MARK = "dataguardian-previous"
+MASKED_MARK = "masked by rules"  # a line of a masked database's comment begins with it; the digest follows
 TIME_DIGITS = 14  # and end with so many
 NAME_BYTES = 63  # of a database's name
 
@@ -91,18 +92,39 @@ def job_folder(namespace: str, job: str, job_uid: str) -> str:
     return f"{namespace}/{job}-{job_uid[:8]}"
 
 
-def verification_database(database: str, digits: str) -> str:
-    """The temporary database of a verification: ``dg_verify_<database>_<14 digits of its time>``.
+def database_beside(prefix: str, database: str, digits: str) -> str:
+    """A database of ours beside another one: ``<prefix>_<database>_<14 digits of its time>``.
 
     PostgreSQL's names end at 63 bytes, so the database's own name is cut where a character ends.
     """
-    kept = database.encode()[: NAME_BYTES - len(f"{VERIFICATION}__") - TIME_DIGITS].decode(errors="ignore")
-    return f"{VERIFICATION}_{kept}_{digits}"
+    kept = database.encode()[: NAME_BYTES - len(f"{prefix}__") - TIME_DIGITS].decode(errors="ignore")
+    return f"{prefix}_{kept}_{digits}"
 
 
 def verification_comment(execution_id: str, *, kept: bool = False) -> str:
     """What marks a temporary database as one of ours; one that is kept nobody but a person removes."""
     return f"{VERIFICATION_MARK} {execution_id}{KEPT_MARK if kept else ''}"
+
+
+def sync_comment(execution_id: str) -> str:
+    """The same of the new database of a Swap: the first line of its comment."""
+    return f"{SYNC_MARK} {execution_id}"
+
+
+def previous_comment(execution_id: str, until: str, database: str) -> str:
+    """The same of what was this database before a Swap, and until when it is kept."""
+    return f"{PREVIOUS_MARK} {execution_id} {until} {database}"
+
+
+def kept_until(digits: str, seconds: int) -> str:
+    """When something is over that is kept for so long from the time of these digits on, RFC 3339."""
+    began = datetime.strptime(digits, "%Y%m%d%H%M%S").replace(tzinfo=UTC)
+    return f"{began + timedelta(seconds=seconds):%Y-%m-%dT%H:%M:%SZ}"
+
+
+def quoted_name(name: str) -> str:
+    """A name as a person writes it in SQL."""
+    return '"' + name.replace('"', '""') + '"'
 
 
 def major_of(version: str) -> int:

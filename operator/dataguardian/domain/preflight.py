@@ -17,7 +17,7 @@ from ..errors import (
     TargetTooSmall,
 )
 from .manifest import Manifest
-from .naming import human_bytes, major_of
+from .naming import human_bytes, major_of, quoted_name
 from .plan import EphemeralServer, RestorePlan
 
 NAMED = 10  # missing roles and extensions are named one by one up to here
@@ -114,7 +114,7 @@ def _powerless(plan: RestorePlan, manifest: Manifest, target: TargetState) -> Da
         return None
     return PermissionRefused(
         f"Role {target.role!r} of {_where(plan)} may not create the temporary database of a verification.",
-        remedy=f"ALTER ROLE {_quoted(target.role)} CREATEDB; or verify with verificationTarget Ephemeral.",
+        remedy=f"ALTER ROLE {quoted_name(target.role)} CREATEDB; or verify with verificationTarget Ephemeral.",
     )
 
 
@@ -138,7 +138,7 @@ def _lacking(plan: RestorePlan, manifest: Manifest, target: TargetState) -> Data
     ]
     if not missing or is_filtered(manifest):
         return None
-    remedies = [f"CREATE ROLE {_quoted(name)} NOLOGIN;" for name in target.missing_roles[:NAMED]]
+    remedies = [f"CREATE ROLE {quoted_name(name)} NOLOGIN;" for name in target.missing_roles[:NAMED]]
     if target.missing_extensions:
         remedies.append(
             "Install the missing extensions' packages on the server, so that pg_available_extensions has them."
@@ -146,10 +146,6 @@ def _lacking(plan: RestorePlan, manifest: Manifest, target: TargetState) -> Data
     return PrerequisiteMissing(
         f"The server of {_where(plan)} lacks {' and '.join(missing)} that the backup needs.", remedy=" ".join(remedies)
     )
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
 
 
 _Check = Callable[[RestorePlan, Manifest, TargetState], DataGuardianError | None]

@@ -13,13 +13,14 @@ from ..domain.plan import BackupPlan
 from ..domain.verification import Restored
 from ..errors import DataGuardianError, EngineFailed
 from .command import Command, Login
+from .databases import DatabasesEngine
 from .loading import Blocker, Loading, Part, Waiting
 from .postgresql import PostgreSQL
 from .source import Contents, Source
 from .target import TargetEngine
 
 
-class Engine(TargetEngine, Protocol):
+class Engine(TargetEngine, DatabasesEngine, Protocol):
     """One kind of database. ``major`` is the major version of the client programs to use."""
 
     def password_file(self, password: str) -> str:
@@ -111,4 +112,15 @@ class Engine(TargetEngine, Protocol):
 
 ENGINES: Mapping[str, Engine] = {"postgresql": PostgreSQL()}
 
-__all__ = ["ENGINES", "Blocker", "Command", "Contents", "Engine", "Loading", "Login", "Part", "Source", "Waiting"]
+__all__ = [
+    "ENGINES",
+    "Blocker",
+    "Command",
+    "Contents",
+    "Engine",
+    "Loading",
+    "Login",
+    "Part",
+    "Source",
+    "Waiting",
+]

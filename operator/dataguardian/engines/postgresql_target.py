@@ -1,4 +1,4 @@
-"""The statements about a PostgreSQL target and its temporary databases; each answer is one line of JSON."""
+"""The statements about a PostgreSQL target; each answer is one line of JSON."""
 
 from __future__ import annotations
 
@@ -7,13 +7,11 @@ from collections.abc import Sequence
 import msgspec
 
 from ..domain.manifest import Manifest
-from ..domain.naming import KEPT_MARK, VERIFICATION, VERIFICATION_MARK, verification_database
 from ..domain.preflight import TargetState
-from .postgresql_literals import json_literal, literal
+from .postgresql_literals import json_literal
 from .postgresql_queries import NO_LIMITS, VERSION
 from .target import Missing, Replaced
 
-LEFT_SECONDS = 60  # a temporary database that nobody has entered for so long belongs to no run
 FIRST = 10
 APPLICATIONS = 16
 
@@ -104,82 +102,6 @@ SELECT pg_catalog.format(statement, name)
 \\gexec
 """
 
-_DIGITS = "'YYYYMMDDHH24MISS'"
-_LOCK = "pg_catalog.hashtext('dataguardian-verification')"
-# The first second from now on that no other temporary database of the same name has. Who looks for one next in this
-# database waits until it is made.
-_MOMENT = """\
-SELECT pg_catalog.count(pg_catalog.pg_advisory_lock({lock})) AS ignored \\gset
-SELECT pg_catalog.to_json(digits)
-  FROM pg_catalog.generate_series(0, 3600) AS later
- CROSS JOIN LATERAL pg_catalog.to_char(
-         pg_catalog.timezone('UTC', pg_catalog.clock_timestamp()) + later * interval '1 second', {digits}) AS digits
- WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_database WHERE datname = {prefix} || digits)
- ORDER BY later LIMIT 1;
-"""
-
-# A locale of the session's database fits to its encoding; C fits to each. Majors differ in the columns they have.
-_CREATE = """\
-SELECT pg_catalog.format('CREATE DATABASE %I TEMPLATE template0 ALLOW_CONNECTIONS false ENCODING %L ', {name}, wanted)
-       || CASE WHEN wanted = own THEN pg_catalog.format('LC_COLLATE %L LC_CTYPE %L', datcollate, datctype)
-               ELSE 'LC_COLLATE ''C'' LC_CTYPE ''C''' END
-       || CASE WHEN provider IS NULL THEN ''
-               WHEN provider = 'c' OR wanted <> own THEN ' LOCALE_PROVIDER libc'
-               ELSE pg_catalog.format(' LOCALE_PROVIDER %s_LOCALE %L',
-                      CASE provider WHEN 'i' THEN 'icu ICU' ELSE 'builtin BUILTIN' END, locale) END
-  FROM (SELECT datcollate, datctype, pg_catalog.pg_encoding_to_char(encoding) AS own,
-               coalesce(nullif({encoding}, ''), pg_catalog.pg_encoding_to_char(encoding)) AS wanted,
-               pg_catalog.to_jsonb(d)->>'datlocprovider' AS provider,
-               coalesce(pg_catalog.to_jsonb(d)->>'datlocale', pg_catalog.to_jsonb(d)->>'daticulocale') AS locale
-          FROM pg_catalog.pg_database AS d WHERE datname = pg_catalog.current_database()) AS d
-\\gexec
-SELECT pg_catalog.format(statement, {name}, {mark})
-  FROM (VALUES (1, 'COMMENT ON DATABASE %I IS %L'),
-               (2, 'REVOKE ALL ON DATABASE %I FROM PUBLIC'),
-               (3, 'ALTER DATABASE %I ALLOW_CONNECTIONS true')) AS step (number, statement)
- ORDER BY number
-\\gexec
-SELECT pg_catalog.count(pg_catalog.pg_advisory_unlock({lock})) AS ignored \\gset
-"""
-
-_MARK = """\
-SELECT pg_catalog.format('COMMENT ON DATABASE %I IS %L', {name}, {mark})
-\\gexec
-"""
-
-# Before 13 there is no FORCE; the session of the run, the only one it knows of, has ended by then.
-_DROP = """\
-SELECT pg_catalog.format(statement, datname)
-  FROM pg_catalog.pg_database
- CROSS JOIN (VALUES (1, 'DROP DATABASE %I' || CASE WHEN pg_catalog.current_setting('server_version_num')::int >= 130000
-                                                   THEN ' WITH (FORCE)' ELSE '' END),
-                    (2, 'SELECT pg_catalog.to_json(%L::text)')) AS step (number, statement)
- WHERE datname = {name} AND pg_catalog.shobj_description(oid, 'pg_database') = {mark}
- ORDER BY number
-\\gexec
-"""
-
-# Without a mark nobody could ever enter it, so there is nothing in it: its run ended between two statements.
-_LEFTOVERS = f"""\
-SELECT pg_catalog.to_json(datname)
-  FROM (SELECT *, pg_catalog.shobj_description(oid, 'pg_database') AS mark FROM pg_catalog.pg_database) AS d
- WHERE datname ~ '^{VERIFICATION}_.*_[0-9]{{14}}$'
-   AND pg_catalog.right(datname, 14) < pg_catalog.to_char(
-         pg_catalog.timezone('UTC', pg_catalog.clock_timestamp()) - interval '{LEFT_SECONDS} seconds', {_DIGITS})
-   AND (mark LIKE '{VERIFICATION_MARK} %' AND mark NOT LIKE '%{KEPT_MARK}' OR mark IS NULL AND NOT datallowconn)
-   AND pg_catalog.pg_has_role(datdba, 'USAGE')
-   AND NOT EXISTS (SELECT FROM pg_catalog.pg_stat_activity AS a WHERE a.datid = d.oid)
- ORDER BY datname;
-"""
-
-_DROP_LEFTOVER = """\
-\\set ON_ERROR_STOP 0
-SELECT pg_catalog.format('DROP DATABASE IF EXISTS %I', {name})
-\\gexec
-\\set ON_ERROR_STOP 1
-SELECT pg_catalog.to_json({name}::text) WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_database WHERE datname = {name});
-"""
-
 
 class PostgreSQLTarget:
     """The part of the engine that is about targets; see ``TargetEngine``."""
@@ -219,27 +141,3 @@ class PostgreSQLTarget:
         tables, sequences = manifest.fingerprint.tables, manifest.fingerprint.sequences
         names = {table.schema for table in tables} | {sequence.schema for sequence in sequences}
         return _CREATE_SCHEMAS.format(names=json_literal(sorted(names)))
-
-    def name_temporary(self, database: str) -> str:
-        return _MOMENT.format(prefix=literal(verification_database(database, "")), digits=_DIGITS, lock=_LOCK)
-
-    def temporary_name(self, lines: Sequence[str], database: str) -> str:
-        return verification_database(database, msgspec.json.decode(lines[0], type=str))
-
-    def create_temporary(self, name: str, mark: str, encoding: str) -> str:
-        return _CREATE.format(name=literal(name), mark=literal(mark), encoding=literal(encoding), lock=_LOCK)
-
-    def mark_temporary(self, name: str, mark: str) -> str:
-        return _MARK.format(name=literal(name), mark=literal(mark))
-
-    def drop_temporary(self, name: str, mark: str) -> str:
-        return _DROP.format(name=literal(name), mark=literal(mark))
-
-    def find_leftovers(self) -> str:
-        return _LEFTOVERS
-
-    def names(self, lines: Sequence[str]) -> list[str]:
-        return [msgspec.json.decode(line, type=str) for line in lines]
-
-    def drop_leftover(self, name: str) -> str:
-        return _DROP_LEFTOVER.format(name=literal(name))

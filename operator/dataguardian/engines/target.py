@@ -1,4 +1,4 @@
-"""What an engine says about a target: what it is, what it lacks, what a restore replaces, temporary databases."""
+"""What an engine says about a target: what it is, what it lacks, what a restore replaces."""
 
 from __future__ import annotations
 
@@ -62,30 +62,3 @@ class TargetEngine(Protocol):
 
     def create_schemas(self, manifest: Manifest) -> str:
         """Create the schemas of the backup's tables and sequences, if its dump does not; anybody may use them."""
-
-    def name_temporary(self, database: str) -> str:
-        """Statements that find a name for a temporary database beside this one; ``temporary_name`` reads the answer."""
-
-    def temporary_name(self, lines: Sequence[str], database: str) -> str:
-        """A name that nobody has, with the server's own time."""
-
-    def create_temporary(self, name: str, mark: str, encoding: str) -> str:
-        """Create an empty database that only its owner enters, and leave the mark on it.
-
-        ``encoding`` is empty for that of the session's database. Before it has its mark nobody can enter it.
-        """
-
-    def mark_temporary(self, name: str, mark: str) -> str:
-        """Replace the mark."""
-
-    def drop_temporary(self, name: str, mark: str) -> str:
-        """Drop the database if it has this mark, whoever is in it; ``names`` reads it from the answer."""
-
-    def find_leftovers(self) -> str:
-        """Statements that list temporary databases without an owner; ``names`` reads the answer."""
-
-    def names(self, lines: Sequence[str]) -> list[str]:
-        """The names in an answer."""
-
-    def drop_leftover(self, name: str) -> str:
-        """Drop the database if nobody is in it, else nothing; ``names`` reads it from the answer when it is gone."""

@@ -6,7 +6,7 @@ from collections.abc import Generator
 from contextlib import closing, contextmanager
 
 from ..domain.manifest import Manifest
-from ..domain.naming import verification_comment
+from ..domain.naming import VERIFICATION, database_beside, verification_comment
 from ..engines import Engine, Login
 from ..errors import DataGuardianError, LoadFailed
 from .run import Run
@@ -26,11 +26,13 @@ class Temporary:
 def temporary(target: Target, run: Run, manifest: Manifest, execution_id: str) -> Generator[Temporary]:
     """A database for this backup, gone at the end whatever happens, unless it was ``kept``."""
     engine = target.engine
-    name = engine.temporary_name(target.session.ask(engine.name_temporary(manifest.database)), manifest.database)
+    digits = engine.digits(target.session.ask(engine.name_database(VERIFICATION, manifest.database)))
+    name = database_beside(VERIFICATION, manifest.database, digits)
     mark = verification_comment(execution_id)
     kept = False
     try:
-        target.session.ask(engine.create_temporary(name, mark, manifest.fingerprint.encoding), LoadFailed)
+        here, encoding = target.login.endpoint.database, manifest.fingerprint.encoding
+        target.session.ask(engine.create_database(name, mark, like=here, encoding=encoding), LoadFailed)
         run.say("info", f"Temporary database {name} made", "database_made", database=name)
         login = target.login_to(name)
         with closing(Session(run, engine, login)) as session:
@@ -46,7 +48,7 @@ def temporary(target: Target, run: Run, manifest: Manifest, execution_id: str) -
 
 
 def sweep(session: Session, engine: Engine, run: Run) -> None:
-    """Remove temporary databases whose runs are over; whatever speaks against that, another sweep comes."""
+    """Remove databases of verifications and syncs that are over; whatever speaks against that, another sweep comes."""
     try:
         for name in engine.names(session.ask(engine.find_leftovers())):
             if engine.names(session.ask(engine.drop_leftover(name))):
@@ -58,7 +60,7 @@ def sweep(session: Session, engine: Engine, run: Run) -> None:
 def _keep(target: Target, run: Run, name: str, mark: str) -> None:
     """Mark it as a person's; a failure is a warning."""
     try:
-        _last(target, run, target.engine.mark_temporary(name, mark))
+        _last(target, run, target.engine.mark_database(name, mark))
     except DataGuardianError as error:
         run.warn(f"Database {name} was not marked as kept, so that it will be removed: {error.what}", "mark_failed")
 
@@ -66,7 +68,7 @@ def _keep(target: Target, run: Run, name: str, mark: str) -> None:
 def _drop(target: Target, run: Run, name: str, mark: str) -> None:
     """Remove it; a failure is a warning, and the error under way stays the one that is told."""
     try:
-        dropped = target.engine.names(_last(target, run, target.engine.drop_temporary(name, mark)))
+        dropped = target.engine.names(_last(target, run, target.engine.drop_database(name, mark)))
     except DataGuardianError as error:
         run.warn(
             f"The temporary database {name} stays until the next check of the datasource: {error.what}",

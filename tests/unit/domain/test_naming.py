@@ -9,14 +9,18 @@ from hypothesis import strategies as st
 
 from dataguardian.domain.naming import (
     NAME_BYTES,
+    PREVIOUS,
+    SYNC,
+    VERIFICATION,
     backup_folder,
+    database_beside,
     folder_time,
     human_bytes,
     human_seconds,
+    kept_until,
     kubernetes_job_name,
     run_folder,
     slot_run_name,
-    verification_database,
 )
 from dataguardian.resources.execution import RUN_NAME_MAX
 
@@ -79,11 +83,20 @@ def test_sizes_and_durations_read_as_people_write_them() -> None:
 
 
 @settings(deadline=None)
-@given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=63))
-def test_a_temporary_databases_name_is_never_cut_by_the_server_and_tells_what_it_is_of(database: str) -> None:
-    name = verification_database(database, "20261124020000")
+@given(
+    st.sampled_from([VERIFICATION, SYNC, PREVIOUS]),
+    st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=63),
+)
+def test_the_name_of_a_database_of_ours_is_never_cut_by_the_server_and_tells_what_it_is_of(
+    prefix: str, database: str
+) -> None:
+    name = database_beside(prefix, database, "20261124020000")
 
-    middle = name.removeprefix("dg_verify_").removesuffix("_20261124020000")
+    middle = name.removeprefix(f"{prefix}_").removesuffix("_20261124020000")
     assert len(name.encode()) <= NAME_BYTES
     assert database.startswith(middle)
     assert middle == database or len(name.encode()) > NAME_BYTES - 4  # it ends where a character does
+
+
+def test_a_previous_database_is_kept_from_its_own_time_on() -> None:
+    assert kept_until("20261231235930", 90) == "2027-01-01T00:01:00Z"

@@ -1,0 +1,47 @@
+"""What an engine says about databases that a run makes beside another one: named, made, found again, dropped."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+
+class DatabasesEngine(Protocol):
+    """Statements about such databases, each with what reads its answer. Names in them are quoted by the server.
+
+    A mark is the first line of a database's comment. It says that the database is ours, and of which run.
+    """
+
+    def name_database(self, prefix: str, database: str) -> str:
+        """Statements that find a name with this prefix beside this database; ``digits`` reads the answer.
+
+        Who looks for one next waits until the database is made, or the session ends.
+        """
+
+    def digits(self, lines: Sequence[str]) -> str:
+        """The server's own time, as ``naming.database_beside`` takes it for a name that nobody has."""
+
+    def create_database(self, name: str, mark: str, *, like: str, encoding: str = "", same_place: bool = False) -> str:
+        """Create an empty database that only its owner enters, and leave the mark on it.
+
+        It has the locale of the database that it is ``like`` and, unless another one is given, its encoding; with
+        ``same_place`` its tablespace, too. Before it has its mark nobody can enter it.
+        """
+
+    def mark_database(self, name: str, mark: str) -> str:
+        """Replace the mark."""
+
+    def drop_database(self, name: str, mark: str) -> str:
+        """Drop the database if it has this mark, whoever is in it; ``names`` reads it from the answer."""
+
+    def find_leftovers(self) -> str:
+        """Statements that list databases of verifications and syncs that are over; ``names`` reads the answer."""
+
+    def find_expired(self, database: str) -> str:
+        """Statements that list what was this database before a Swap and is over; ``names`` reads the answer."""
+
+    def names(self, lines: Sequence[str]) -> list[str]:
+        """The names in an answer."""
+
+    def drop_leftover(self, name: str) -> str:
+        """Drop the database if nobody is in it, else nothing; ``names`` reads it from the answer when it is gone."""
