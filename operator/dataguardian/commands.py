@@ -72,7 +72,9 @@ def bootstrap_secret(
 
 
 @app.command()
-def run(operation: Annotated[str, typer.Argument(help="backup, copy, restore, cleanup, index or probe.")]) -> None:
+def run(
+    operation: Annotated[str, typer.Argument(help="backup, copy, restore, cleanup, index, expire or probe.")],
+) -> None:
     """Do one run, inside its pod: the plan is in DATAGUARDIAN_PLAN."""
     from .runner import OPERATIONS, main
 

@@ -47,6 +47,12 @@ async def until(condition: Callable[[], Awaitable[object]], *, what: str, second
         await asyncio.sleep(0.05)
 
 
+def hold_commits(server: PostgresServer, *, held: bool) -> None:
+    """Let each commit wait for a standby that does not exist: after it is made, before it is answered."""
+    standbys = "ALTER SYSTEM SET synchronous_standby_names = 'nobody'" if held else "ALTER SYSTEM RESET ALL"
+    server.sql("postgres", standbys, "SELECT pg_reload_conf()")
+
+
 @contextmanager
 def frozen(service: Service) -> Iterator[None]:
     """The service and its children stand still inside this block; the kernel still takes connections."""

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from .clients import hold_commits
 from .runs import Pod, backed_up
 from .services import PostgresServer
 from .shop import content, shop
@@ -26,12 +27,6 @@ def server(fragile_postgres: PostgresServer) -> Iterator[PostgresServer]:
 def pod(tmp_path: Path, server: PostgresServer) -> Pod:
     """A pod that works with that server."""
     return Pod(tmp_path, server)
-
-
-def hold_commits(server: PostgresServer, *, held: bool) -> None:
-    """Let each commit wait for a standby that does not exist: after it is made, before it is answered."""
-    standbys = "ALTER SYSTEM SET synchronous_standby_names = 'nobody'" if held else "ALTER SYSTEM RESET ALL"
-    server.sql("postgres", standbys, "SELECT pg_reload_conf()")
 
 
 def test_a_commit_that_was_made_before_its_connection_was_lost_is_a_restore(pod: Pod, server: PostgresServer) -> None:

@@ -17,10 +17,11 @@ from .databases import DatabasesEngine
 from .loading import Blocker, Loading, Part, Waiting
 from .postgresql import PostgreSQL
 from .source import Contents, Source
+from .swap import Brought, InTheWay, Kept, SwapEngine
 from .target import TargetEngine
 
 
-class Engine(TargetEngine, DatabasesEngine, Protocol):
+class Engine(TargetEngine, DatabasesEngine, SwapEngine, Protocol):
     """One kind of database. ``major`` is the major version of the client programs to use."""
 
     def password_file(self, password: str) -> str:
@@ -115,9 +116,12 @@ ENGINES: Mapping[str, Engine] = {"postgresql": PostgreSQL()}
 __all__ = [
     "ENGINES",
     "Blocker",
+    "Brought",
     "Command",
     "Contents",
     "Engine",
+    "InTheWay",
+    "Kept",
     "Loading",
     "Login",
     "Part",

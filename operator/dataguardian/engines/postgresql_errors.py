@@ -83,8 +83,8 @@ _LOGIN: tuple[tuple[str, _Make], ...] = (
     (r"could not translate host name|connection to server .* failed|timeout expired|FATAL: ", _unavailable),
 )  # fmt: skip
 _WORK: tuple[tuple[str, _Make], ...] = (
-    (r"permission denied|must be owner|must be superuser|query would be affected by row-level security",
-     _missing_right),
+    (r"permission denied|must be (owner|superuser|a superuser|(a )?member of)|must be able to SET ROLE"
+     r"|query would be affected by row-level security", _missing_right),
     (r"canceling statement due to lock timeout", _locked),
 )  # fmt: skip
 _LOAD: tuple[tuple[str, _Make], ...] = ((r"canceling statement due to lock timeout|deadlock detected", _target_locked),)

@@ -1,4 +1,4 @@
-"""The runner: one backup, copy, restore, cleanup, index or probe in a Kubernetes Job's pod, from files and to files."""
+"""The runner: one operation, such as a backup, in a Kubernetes Job's pod, from files and to files."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ class Locks:
         """The same error, with the sessions that were seen last."""
         if not self._told:
             return error
-        return TargetLocked(f"{error.what} They were held by {_sentence(self._told)}.", remedy=error.remedy)
+        return TargetLocked(f"{error.what} They were held by {sentence(self._told)}.", remedy=error.remedy)
 
     def close(self) -> None:
         """End the session."""
@@ -65,7 +65,7 @@ class Locks:
     def _tell(self, found: list[Blocker]) -> None:
         if found and found != self._told:
             self._told = found
-            message = f"Waiting for locks of {_sentence(found)}"
+            message = f"Waiting for locks of {sentence(found)}"
             fields = [{"application": b.application, "user": b.user, "pid": b.pid, "since": b.since} for b in found]
             self._run.say("warn", message, "waiting_for_locks", sessions=fields)
 
@@ -82,7 +82,8 @@ def _silence(seconds: float, error: DataGuardianError) -> DatabaseUnavailable:
     )
 
 
-def _sentence(blockers: list[Blocker]) -> str:
+def sentence(blockers: list[Blocker]) -> str:
+    """Who they are; the first ones by name."""
     named = ", ".join(_named(blocker) for blocker in blockers[:NAMED_LIMIT])
     return named if len(blockers) <= NAMED_LIMIT else f"{named} and {len(blockers) - NAMED_LIMIT} more"
 

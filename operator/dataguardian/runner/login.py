@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import msgspec
+
 from ..domain.plan import WORK_DIR, Endpoint, EphemeralServer
 from ..engines import ENGINES, Engine, Login
 from ..errors import ConfigInvalid, SpecInvalid
@@ -47,6 +49,11 @@ def prepare(endpoint: Endpoint, engine: Engine, file_name: str = PASSWORD_FILE) 
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         file.write(engine.password_file(password))
     return Login(endpoint, username, str(path))
+
+
+def elsewhere(login: Login, database: str) -> Login:
+    """The same server and role, another database."""
+    return msgspec.structs.replace(login, endpoint=msgspec.structs.replace(login.endpoint, database=database))
 
 
 def beside(server: EphemeralServer) -> Login:

@@ -13,7 +13,7 @@ from types import FrameType
 from ..domain import plan as plans
 from ..domain import report as reports
 from ..errors import ConfigInvalid, DataGuardianError
-from . import backup, cleanup, copy, index, probe, restore
+from . import backup, cleanup, copy, expire, index, probe, restore
 from .lines import Lines
 from .report import leave
 from .run import Run
@@ -50,6 +50,10 @@ def _index(text: str, run: Run) -> reports.Report:
     return index.index(plans.decode(text, plans.IndexPlan), run)
 
 
+def _expire(text: str, run: Run) -> reports.Report:
+    return expire.expire(plans.decode(text, plans.ExpirePlan), run)
+
+
 def _probe(text: str, run: Run) -> reports.Report:
     return probe.probe(plans.decode_probe(text), run)
 
@@ -60,6 +64,7 @@ OPERATIONS: Mapping[str, Operation] = {
     "restore": _restore,
     "cleanup": _cleanup,
     "index": _index,
+    "expire": _expire,
     "probe": _probe,
 }
 
