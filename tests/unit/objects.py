@@ -23,15 +23,15 @@ def metadata(name: str, number: int) -> dict[str, Any]:
     }
 
 
-def datasource(**spec: Any) -> Datasource:
+def datasource(name: str = "orders", **spec: Any) -> Datasource:
     whole = {
         "engine": "postgresql",
-        "host": "orders-db.shop.svc",
+        "host": f"{name}-db.shop.svc",
         "database": "orders",
-        "credentialsSecretRef": {"name": "orders-db"},
+        "credentialsSecretRef": {"name": f"{name}-db"},
         **spec,
     }
-    return Datasource.read({"metadata": metadata("orders", 1), "spec": whole})
+    return Datasource.read({"metadata": metadata(name, 1), "spec": whole})
 
 
 def bucket(**spec: Any) -> StorageLocation:
@@ -45,9 +45,9 @@ def volume() -> StorageLocation:
     )
 
 
-def backup_job(**spec: Any) -> BackupJob:
+def backup_job(name: str = "nightly", **spec: Any) -> BackupJob:
     whole = {"datasourceRef": {"name": "orders"}, "storage": {"locations": [{"name": "primary"}]}, **spec}
-    return BackupJob.read({"metadata": metadata("nightly", 4), "spec": whole})
+    return BackupJob.read({"metadata": metadata(name, 4), "spec": whole})
 
 
 def execution(name: str = "nightly-1", number: int = 5, status: dict[str, Any] | None = None) -> BackupExecution:
@@ -65,6 +65,11 @@ def sync_job(**spec: Any) -> DatabaseSyncJob:
     """The datasource ``orders`` is copied to ``staging``."""
     whole = {"sourceRef": {"name": "orders"}, "targetRef": {"name": "staging"}, **spec}
     return DatabaseSyncJob.read({"metadata": metadata("refresh", 8), "spec": whole})
+
+
+def sync_execution(status: dict[str, Any] | None = None) -> DatabaseSyncExecution:
+    spec = {"databaseSyncJobRef": {"name": "refresh"}}
+    return DatabaseSyncExecution.read({"metadata": metadata("refresh-1", 9), "spec": spec, "status": status})
 
 
 def restore_drill(status: dict[str, Any] | None = None, **spec: Any) -> RestoreDrill:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from ..errors import DataGuardianError
@@ -22,6 +23,7 @@ from .conditions import READY, with_condition
 from .health import is_usable
 from .naming import INDEX_REQUESTED
 from .report import Report, StoredCopy
+from .safety import WHOLE
 from .told import ManifestFound
 
 IMPORTED = "The backup was found in its storage location."
@@ -71,22 +73,62 @@ def import_names(found: ManifestFound) -> list[str]:
 
 def imported(status: BackupExecutionStatus, found: ManifestFound, *, generation: int) -> BackupExecutionStatus | None:
     """Completed, from nothing, with what the manifest says."""
+    return _entered(
+        status,
+        stored_report([found]),
+        "Imported",
+        IMPORTED,
+        began=_time(found.started_at),
+        ended=_time(found.completed_at),
+        execution_id=found.execution_id,
+        observed_generation=generation,
+        datasource=found.datasource if _is_name(found.datasource, 253) else None,
+    )
+
+
+def stored_by_sync(
+    status: BackupExecutionStatus,
+    backup: Report,
+    *,
+    sync: str,
+    execution_id: str,
+    source: str | None,
+    generation: int,
+    ended: datetime,
+) -> BackupExecutionStatus | None:
+    """Completed, from nothing, with what a sync of the datasource ``source`` says of the backup that it has stored."""
+    began = _time(backup.dump_time) if backup.dump_time and _is_time(backup.dump_time) else ended
+    return _entered(
+        status,
+        backup,
+        "StoredBySync",
+        f"DatabaseSyncExecution {sync!r} has kept its dump as this backup.",
+        began=began,
+        ended=ended,
+        execution_id=execution_id,
+        observed_generation=generation,
+        datasource=source,
+        options_digest=WHOLE,
+    )
+
+
+def _entered(
+    status: BackupExecutionStatus,
+    backup: Report,
+    reason: str,
+    message: str,
+    *,
+    began: datetime,
+    ended: datetime,
+    **known: Any,
+) -> BackupExecutionStatus | None:
     if status.phase is not None:
         return None
-    began, ended = _time(found.started_at), _time(found.completed_at)
-    begun = status.model_copy(
-        update={
-            "execution_id": found.execution_id,
-            "observed_generation": generation,
-            "datasource": found.datasource if _is_name(found.datasource, 253) else None,
-            "queued_time": began,
-            "start_time": began,
-        }
-    )
-    done = moves.ended(begun, stored_report([found]), now=ended)
+    begun = status.model_copy(update={**known, "queued_time": began, "start_time": began})
+    done = moves.ended(begun, backup, now=ended)
     if done is None:
         return None
-    conditions = with_condition(done.conditions, READY, status="True", reason="Imported", message=IMPORTED, now=ended)
+    conditions = with_condition(done.conditions, READY, status="True", reason=reason, message=message, now=ended)
     return done.model_copy(update={"conditions": conditions})
 
 

@@ -19,6 +19,8 @@ HELD = "dataguardian.io/held"  # ids of backups that restores held, when a clean
 REFUTED = "dataguardian.io/refuted"  # ids of backups whose verification had failed by then
 BEGAN = "dataguardian.io/began"  # when a Kubernetes Job was made, by the operator's clock
 RESTORE_REQUEST = "dataguardian.io/restore-request"  # label of a safety backup: the RestoreRequest that asked for it
+# Label of the entry of a backup that a sync kept its dump as: the DatabaseSyncExecution.
+SYNC_EXECUTION = "dataguardian.io/database-sync-execution"
 INDEX_REQUESTED = "dataguardian.io/index-requested"  # of a StorageLocation: any new value asks for a listing
 CONTAINER = "runner"  # of a run's pod
 VERIFICATION = "dg_verify"  # temporary databases begin with it
@@ -90,6 +92,12 @@ def is_older(name: str, before: datetime) -> bool:
 def job_folder(namespace: str, job: str, job_uid: str) -> str:
     """Where all backups of a job are stored below their location's prefix."""
     return f"{namespace}/{job}-{job_uid[:8]}"
+
+
+def job_of_key(key: str) -> str:
+    """The job whose backup has a manifest with this key; empty for a key that no run of one has made."""
+    parts = key.split("/")
+    return parts[1].rpartition("-")[0] if len(parts) > 2 else ""
 
 
 def database_beside(prefix: str, database: str, digits: str) -> str:

@@ -53,12 +53,10 @@ def outcome(job: JSON, pods: Sequence[JSON], *, step: str) -> Report:
     not leave one. ``step`` is the last step that is known."""
     newest = last_try(pods)
     report = runner_report(newest)
-    if report is not None and _was_stopped(report):
-        report = None
     # A deadline may pass between what the runner has completed and the end of its pod.
-    if report is not None and (report.completed or report.failure is not None):
+    if report is not None and not _was_stopped(report) and (report.completed or report.failure is not None):
         return report
-    return reports.failed(_interruption(job, newest), step)
+    return _failed(_interruption(job, newest), step, report)
 
 
 def cancelled(pod: JSON | None, *, step: str) -> Report:
@@ -67,7 +65,7 @@ def cancelled(pod: JSON | None, *, step: str) -> Report:
     report = runner_report(pod)
     if report is not None and (report.completed or _was_stopped(report)):
         return report
-    return reports.failed(Cancelled("The run was cancelled.", remedy="Run it again when it is wanted."), step)
+    return _failed(Cancelled("The run was cancelled.", remedy="Run it again when it is wanted."), step, report)
 
 
 def vanished(pod: JSON | None, *, step: str) -> Report:
@@ -75,7 +73,7 @@ def vanished(pod: JSON | None, *, step: str) -> Report:
     report = runner_report(pod)
     if report is not None and not _was_stopped(report):
         return report
-    return reports.failed(RunnerLost("The Kubernetes Job of the run is gone.", remedy=AGAIN), step)
+    return _failed(RunnerLost("The Kubernetes Job of the run is gone.", remedy=AGAIN), step, report)
 
 
 def overdue(job: JSON, pod: JSON | None, *, now: datetime) -> DataGuardianError | None:
@@ -93,6 +91,12 @@ def overdue(job: JSON, pod: JSON | None, *, now: datetime) -> DataGuardianError 
 def lost(report: Report) -> bool:
     """Whether the runner ended without a word of its own: it may have done its work all the same."""
     return report.failure is not None and report.failure.code in LOST
+
+
+def _failed(error: DataGuardianError, step: str, told: Report | None) -> Report:
+    """The run failed; the backup that a sync had stored by then, as its runner told, is one all the same."""
+    found = told if told is not None and told.synced is not None else reports.NOTHING
+    return reports.failed(error, step, copies=found.copies, found=found)
 
 
 def _was_stopped(report: Report) -> bool:

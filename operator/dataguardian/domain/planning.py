@@ -28,6 +28,7 @@ from .plan import (
     Plan,
     RetentionPolicy,
     StorageProbe,
+    Target,
 )
 from .policies import unfinished_max_age
 from .targets import SecretFile, Volume, is_read_only, refuse_same_places, staging_of, targets_of
@@ -70,30 +71,53 @@ def backup_run(
     refuse_same_places(locations, job)
     targets, target_secrets, volumes = targets_of(written, read_only=False)
     staging, staging_volumes = staging_of(job)
-    meta, spec = execution.metadata, job.spec
-    plan = BackupPlan(
+    meta, storage = execution.metadata, job.spec.storage
+    plan = backup_plan(
+        job,
+        source,
+        targets,
         execution_id=meta.uid,
         execution_name=meta.name,
+        created=meta.creation_timestamp,
+        strategy=storage.strategy,
+        min_copies=storage.min_copies,
+        staging=staging,
+        retry_folders=[_folder(failed, job) for failed in retried if _is_of_use(failed, execution, job)],
+        left_out=[location.metadata.name for location in locations if is_read_only(location)],
+        in_use=list(in_use),
+    )
+    return Run(plan, (*secrets, *target_secrets), (*volumes, *staging_volumes))
+
+
+def backup_plan(
+    job: BackupJob,
+    source: Endpoint,
+    targets: list[Target],
+    *,
+    execution_id: str,
+    execution_name: str,
+    created: datetime,
+    **details: Any,
+) -> BackupPlan:
+    """What becomes a backup of the job when it is stored in the targets, by whatever run that began then."""
+    meta, spec = job.metadata, job.spec
+    return BackupPlan(
+        execution_id=execution_id,
+        execution_name=execution_name,
         namespace=meta.namespace,
-        job_name=job.metadata.name,
-        job_uid=job.metadata.uid,
-        folder=_folder(execution, job),
+        job_name=meta.name,
+        job_uid=meta.uid,
+        folder=backup_folder(meta.namespace, meta.name, meta.uid, execution_id, created),
         source=source,
         targets=targets,
         codec=spec.compression.codec,
         level=spec.compression.level,
         verification=spec.verification,
-        strategy=spec.storage.strategy,
-        min_copies=spec.storage.min_copies,
-        staging=staging,
-        retry_folders=[_folder(failed, job) for failed in retried if _is_of_use(failed, execution, job)],
-        left_out=[location.metadata.name for location in locations if is_read_only(location)],
-        in_use=list(in_use),
         schemas=spec.options.schemas,
         include_tables=spec.options.include_tables,
         exclude_tables=spec.options.exclude_tables,
+        **details,
     )
-    return Run(plan, (*secrets, *target_secrets), (*volumes, *staging_volumes))
 
 
 def backed_up(plan: BackupPlan) -> dict[str, Any]:

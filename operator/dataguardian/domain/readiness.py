@@ -33,6 +33,13 @@ def datasource_missing(name: str) -> Obstacle:
     return Obstacle("DatasourceNotFound", f"Datasource {name!r} does not exist. Create it, or correct the reference.")
 
 
+def sync_job_missing(name: str) -> Obstacle:
+    """The DatabaseSyncJob of a run is not there."""
+    return Obstacle(
+        "DatabaseSyncJobNotFound", f"DatabaseSyncJob {name!r} does not exist. Create it, or delete this run."
+    )
+
+
 def backup_job_missing(name: str) -> Obstacle:
     """The named BackupJob is not there."""
     return Obstacle("BackupJobNotFound", f"BackupJob {name!r} does not exist. Create it, or correct the reference.")

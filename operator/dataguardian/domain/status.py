@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from ..resources.backup import BackupExecutionStatus, Copy
 from ..resources.execution import Progress, RunError, RunStatus
 from ..resources.restore import RestoreRequestStatus
+from ..resources.sync import DatabaseSyncExecutionStatus
 from .capacity import TURN
 from .conditions import READY, RECONCILING, STALLED, ConditionStatus, reason_of, with_condition
 from .executions import TERMINAL, as_state, may_become
@@ -15,6 +16,7 @@ from .naming import human_bytes, human_seconds
 from .readiness import Obstacle
 from .report import Report
 from .restored import restore_result
+from .synced import sync_result
 
 StatusT = TypeVar("StatusT", bound=RunStatus)
 BRIEF = 200  # characters of a message in the conditions beside Ready: a status stays under 8 KiB
@@ -135,6 +137,8 @@ def _result(status: RunStatus, report: Report, now: datetime) -> dict[str, Any]:
             }
         case RestoreRequestStatus():
             return restore_result(report, now=now, note=status.note)
+        case DatabaseSyncExecutionStatus():
+            return sync_result(report, status.execution_id)
     return {}
 
 

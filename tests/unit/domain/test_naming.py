@@ -4,6 +4,7 @@ import re
 from datetime import UTC, datetime, timedelta, timezone
 from uuid import UUID
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -17,6 +18,7 @@ from dataguardian.domain.naming import (
     folder_time,
     human_bytes,
     human_seconds,
+    job_of_key,
     kept_until,
     kubernetes_job_name,
     run_folder,
@@ -69,6 +71,20 @@ def test_a_backup_folder_is_made_of_safe_characters_and_never_climbs(
     assert KEY.match(folder)
     assert ".." not in folder.split("/")
     assert folder.startswith(f"{namespace}/{job}-{str(job_uid)[:8]}/")
+
+
+@given(JOB_NAMES, st.uuids(), st.uuids(), MOMENTS)
+def test_the_key_of_a_manifest_tells_which_job_the_backup_is_of(
+    job: str, job_uid: UUID, uid: UUID, started: datetime
+) -> None:
+    folder = backup_folder("shop", job, str(job_uid), str(uid), started)
+
+    assert job_of_key(f"{folder}/manifest.json") == job
+
+
+@pytest.mark.parametrize("key", ["", "manifest.json", "shop/manifest.json"])
+def test_a_key_outside_of_a_jobs_folder_is_of_no_job(key: str) -> None:
+    assert job_of_key(key) == ""
 
 
 def test_sizes_and_durations_read_as_people_write_them() -> None:

@@ -54,6 +54,26 @@ def test_the_runners_own_word_counts() -> None:
     assert failed.failure.code == "dump-failed"
 
 
+@pytest.mark.parametrize(
+    ("word", "code"), [(STOPPED, "deadline-exceeded"), (REFUSED, "dump-failed")], ids=["stopped", "failed"]
+)
+def test_the_backup_that_a_sync_has_stored_is_told_whatever_ends_the_sync(word: str, code: str) -> None:
+    copy = {"location": "primary", "key": "a/manifest.json", "stored": True}
+    told = json.dumps({**json.loads(word), "copies": [copy], "synced": {"backup_execution_id": "id"}})
+    end = pod(terminated={"message": told})
+
+    reports = [
+        outcome(job("Failed", "DeadlineExceeded"), [end], step="load"),
+        cancelled(end, step="load"),
+        vanished(end, step="load"),
+    ]
+
+    assert [report.synced is not None and report.synced.backup_execution_id for report in reports] == ["id"] * 3
+    assert [copy.stored for report in reports for copy in report.copies] == [True] * 3
+    assert reports[0].failure is not None
+    assert reports[0].failure.code == code
+
+
 def test_of_several_tries_the_newest_counts() -> None:
     older = pod("2026-11-24T12:00:00Z", terminated={"message": REFUSED})
     newer = pod("2026-11-24T12:05:00Z", terminated={"message": REPORT})

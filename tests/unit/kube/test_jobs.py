@@ -6,15 +6,25 @@ from typing import Any
 
 import pytest
 
-from dataguardian.domain.naming import Operation
+from dataguardian.domain.naming import DATASOURCE, Operation
 from dataguardian.domain.planning import Run, Server, backup_run, datasource_probe, storage_probe
 from dataguardian.domain.restores import CopyAt, restore_run
+from dataguardian.domain.syncs import Kept, sync_run
 from dataguardian.errors import ConfigInvalid
 from dataguardian.kube.jobs import Limits, job_manifest
 from dataguardian.resources import backup
 from dataguardian.resources.run_template import RunTemplate
 from dataguardian.settings import RunnerSettings, ServerSettings
-from tests.unit.objects import backup_job, bucket, datasource, execution, restore_request, volume
+from tests.unit.objects import (
+    backup_job,
+    bucket,
+    datasource,
+    execution,
+    restore_request,
+    sync_execution,
+    sync_job,
+    volume,
+)
 
 SETTINGS = RunnerSettings(
     image="dataguardian:1",
@@ -22,6 +32,7 @@ SETTINGS = RunnerSettings(
     image_pull_secrets=("pull",),
     servers={"postgresql": ServerSettings(image="postgres:{major}", user=999, size_limit="5Gi")},
 )
+RULES = [{"table": "customers", "column": "email", "how": "email"}]
 RUNS: dict[str, Run] = {
     "backup to a bucket": backup_run(execution(), backup_job(), datasource(), [bucket()]),
     "backup to a volume": backup_run(execution(), backup_job(), datasource(), [volume()]),
@@ -29,6 +40,13 @@ RUNS: dict[str, Run] = {
         execution(), backup_job(staging={"claimName": "spool"}), datasource(), [bucket(), volume()]
     ),
     "restore": restore_run(restore_request(), execution(), [CopyAt(volume(), "a/manifest.json")], datasource()),
+    "sync": sync_run(
+        sync_execution(),
+        sync_job(storageLocationRef={"name": "local"}, masking={"rules": RULES, "keySecretRef": {"name": "key"}}),
+        datasource(),
+        datasource("staging", tls={"mode": "verify-ca", "caSecretRef": {"name": "ca"}}),
+        Kept(backup_job(storage={"locations": [{"name": "local"}]}), volume()),
+    ),
     "datasource probe": datasource_probe(datasource()),
     "storage probe": storage_probe(bucket()),
 }
@@ -96,8 +114,11 @@ def test_a_staging_volume_can_be_written() -> None:
     assert mounts["volume-1"]["readOnly"] is False
 
 
-def test_errors_that_a_retry_cannot_cure_end_the_job_and_evictions_of_a_backup_do_not_count() -> None:
-    evicted, fail = manifest(RUNS["backup to a bucket"])["spec"]["podFailurePolicy"]["rules"]
+@pytest.mark.parametrize(("operation", "run"), [("backup", "backup to a bucket"), ("sync", "sync")])
+def test_errors_that_a_retry_cannot_cure_end_the_job_and_evictions_do_not_count_where_a_second_run_does_the_same(
+    operation: Operation, run: str
+) -> None:
+    evicted, fail = manifest(RUNS[run], operation=operation)["spec"]["podFailurePolicy"]["rules"]
 
     assert (evicted["action"], fail["action"]) == ("Ignore", "FailJob")
     assert fail["onExitCodes"]["values"] == [64, 65, 66, 70, 77, 78]
@@ -107,6 +128,10 @@ def test_a_restore_whose_pod_is_evicted_is_not_done_again() -> None:
     evicted, _ = manifest(RUNS["restore"], operation="restore")["spec"]["podFailurePolicy"]["rules"]
 
     assert evicted["action"] == "FailJob"
+
+
+def test_a_sync_is_known_by_its_target() -> None:
+    assert manifest(RUNS["sync"], operation="sync")["metadata"]["annotations"][DATASOURCE] == "staging"
 
 
 def test_a_job_is_kept_until_its_result_is_recorded() -> None:

@@ -1,0 +1,159 @@
+"""A sync before its start: what its dump is kept as, and its plan."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from ..errors import NotFound, SpecInvalid
+from ..resources.backup import BackupJob
+from ..resources.datasource import Datasource
+from ..resources.masking import MaskedColumn, Masking
+from ..resources.storage_location import StorageLocation
+from ..resources.sync import DatabaseSyncExecution, DatabaseSyncJob
+from . import plan as plans
+from .masking import digest
+from .naming import sync_backup_id, sync_backup_name
+from .plan import BackupPlan, Endpoint, MaskingPlan, MaskingRule, SyncPlan
+from .planning import Run, backup_plan, endpoint_of, options_digest
+from .restores import build_jobs
+from .safety import WHOLE
+from .sync_jobs import refusal
+from .targets import SecretFile, is_read_only, targets_of
+
+
+@dataclass(frozen=True)
+class Kept:
+    """Where a sync keeps its dump as a backup too, and of which job."""
+
+    job: BackupJob
+    location: StorageLocation
+
+
+def kept(job: DatabaseSyncJob, location: StorageLocation, jobs: Iterable[BackupJob]) -> Kept:
+    """The BackupJob whose backup the dump becomes: the one that is named, else the first by name that backs up all of
+    the source to the location.
+
+    ``jobs`` are the one that is named, or all that there are. Raises SpecInvalid or NotFound when none will do.
+    """
+    if is_read_only(location):
+        raise SpecInvalid(
+            f"spec.storageLocationRef: StorageLocation {location.metadata.name!r} is read-only.",
+            remedy="Set its spec.accessMode to ReadWrite, or name another location.",
+        )
+    reasons = {each.metadata.name: (each, _unfit(each, job, location)) for each in jobs}
+    fit = [name for name, (_, reason) in reasons.items() if reason is None]
+    if fit:
+        return Kept(reasons[min(fit)][0], location)
+    source, where = job.spec.source_ref.name, location.metadata.name
+    if job.spec.backup_job_ref:
+        name = job.spec.backup_job_ref.name
+        raise SpecInvalid(
+            f"spec.backupJobRef: BackupJob {name!r} {reasons[name][1]}.",
+            remedy=f"Name one that backs up all of Datasource {source!r} to StorageLocation {where!r}.",
+        )
+    raise NotFound(
+        f"spec.storageLocationRef: no BackupJob backs up all of Datasource {source!r} to StorageLocation {where!r}.",
+        remedy="Create one without options (it needs no schedule): its retention is the kept backup's. Or leave "
+        "storageLocationRef out.",
+    )
+
+
+def _unfit(found: BackupJob, job: DatabaseSyncJob, location: StorageLocation) -> str | None:
+    """Why the dump cannot become a backup of this BackupJob."""
+    source, where = found.spec.datasource_ref.name, location.metadata.name
+    if source != job.spec.source_ref.name:
+        return f"backs up Datasource {source!r}, and not {job.spec.source_ref.name!r}"
+    if where not in [each.name for each in found.spec.storage.locations]:
+        return f"does not have StorageLocation {where!r} among its own"
+    if options_digest(found.spec.options) != WHOLE:
+        return "backs up a part of the database, by its options"
+    return None
+
+
+def sync_run(
+    execution: DatabaseSyncExecution,
+    job: DatabaseSyncJob,
+    source: Datasource,
+    target: Datasource,
+    keeps: Kept | None = None,
+) -> Run:
+    """The run of one sync. Raises what ``refusal`` finds, and SpecInvalid when there are too many masking rules."""
+    if found := refusal(job, source, target):
+        raise found
+    spec, meta = job.spec, execution.metadata
+    from_there, source_secrets = endpoint_of(source, "source")
+    to_here, target_secrets = endpoint_of(target, "target")
+    masking, key = _masking(spec.masking) if spec.masking else (None, ())
+    targets, location_secrets, volumes = targets_of([keeps.location] if keeps else [], read_only=False)
+    plan = SyncPlan(
+        execution_id=meta.uid,
+        execution_name=meta.name,
+        namespace=meta.namespace,
+        job_name=job.metadata.name,
+        source=from_there,
+        target=to_here,
+        strategy=spec.strategy,
+        keep_previous_seconds=spec.keep_previous_seconds,
+        drop_existing=spec.drop_existing,
+        lock_timeout_seconds=spec.lock_timeout_seconds,
+        jobs=build_jobs(spec.run_template),
+        capacity_bytes=target.spec.storage_capacity_bytes,
+        masking=masking,
+        backup=_backup(execution, keeps.job, from_there, targets) if keeps else None,
+    )
+    if not plans.fits(plan):
+        raise SpecInvalid(
+            f"spec.masking: no runner can be told of all {len(masking.rules) if masking else 0} rules and "
+            f"{len(masking.allow) if masking else 0} allowed columns.",
+            remedy="Shorten the expressions and lists in spec.masking.",
+        )
+    return Run(plan, (*source_secrets, *target_secrets, *key, *location_secrets), volumes)
+
+
+def _backup(
+    execution: DatabaseSyncExecution, job: BackupJob, source: Endpoint, targets: list[plans.Target]
+) -> BackupPlan:
+    meta = execution.metadata
+    return backup_plan(
+        job,
+        source,
+        targets,
+        execution_id=sync_backup_id(meta.uid),
+        execution_name=sync_backup_name(meta.uid),
+        created=meta.creation_timestamp,
+    )
+
+
+def _masking(masking: Masking) -> tuple[MaskingPlan, tuple[SecretFile, ...]]:
+    reference = masking.key_secret_ref
+    key = SecretFile(reference.name, reference.key, "masking/key") if reference else None
+    plan = MaskingPlan(
+        digest=digest(masking),
+        rules=[
+            MaskingRule(
+                schema=rule.table_schema,
+                table=rule.table,
+                column=rule.column,
+                how=rule.how,
+                value=rule.value,
+                expression=rule.expression,
+            )
+            for rule in masking.rules
+        ],
+        require_all=masking.require_all,
+        allow=[_column(each) for each in masking.allow],
+        allow_large_objects=masking.allow_large_objects,
+        key_file=key.mounted if key else None,
+    )
+    return plan, (key,) if key else ()
+
+
+def _column(column: MaskedColumn) -> tuple[str, str, str]:
+    return column.table_schema, column.table, column.column
+
+
+def decided(plan: SyncPlan) -> dict[str, Any]:
+    """What was decided, as fields of the run's status: the same before its start and after a restart."""
+    return {"datasource": plan.target.datasource, "source": plan.source.datasource, "strategy": plan.strategy}
