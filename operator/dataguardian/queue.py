@@ -33,7 +33,7 @@ __all__ = ["QUEUES", "Entry", "Queue", "QueueUnavailable"]
 
 log = logging.getLogger(__name__)
 
-QUEUES = ("backup-queue", "restore-queue")
+QUEUES = ("backup-queue", "restore-queue", "db-sync-queue")
 GROUP = "workers"
 # One name for all: only the holder of the lease takes, and dead entries are known by their age. Names of pods would
 # stay in the group for ever.

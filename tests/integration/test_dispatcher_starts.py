@@ -124,7 +124,7 @@ async def test_a_half_started_run_that_has_no_kubernetes_job_starts_afresh(
     context = new_context()
     await world.stock("orders")
     (run,) = await accepted(context, world, "first")
-    context.slots.take_over(run, (world.namespace, "orders"))
+    context.slots.take_over(run)
 
     await sweep.sweep(context)
 
@@ -140,7 +140,7 @@ async def test_a_run_that_was_deleted_unseen_is_not_started_and_holds_no_slot(
     await world.stock("orders")
     (run,) = await accepted(context, world, "first")
     if half_started:
-        context.slots.take_over(run, (world.namespace, "orders"))
+        context.slots.take_over(run)
     else:
         own_redis.stop()
         monkeypatch.setattr(sweep, "QUEUE_AWAY_S", 0.0)

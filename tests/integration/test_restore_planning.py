@@ -82,8 +82,7 @@ async def test_the_copies_are_tried_from_the_best_location_to_the_one_that_is_aw
     assert places(found) == ["offsite", "frozen", "primary"]
     assert [source.read_only for source in plan_of(found).sources] == [False, True, False]
     assert isinstance(plan_of(found).target, Endpoint)
-    assert found.source is not None
-    assert found.source.metadata.name == "orders"
+    assert [used.metadata.name for used in found.datasources] == ["orders"]
     assert found.chosen == {
         "datasource": "orders",
         "backup_execution": "nightly-1",
@@ -204,7 +203,7 @@ async def test_an_ephemeral_verification_needs_no_datasource(kube: Kubernetes, s
 
     found = await prepared(kube, shop, **EPHEMERAL)
 
-    assert found.source is None
+    assert found.datasources == []
     assert isinstance(plan_of(found).target, EphemeralServer)
     assert found.run.server is not None
     assert found.run.server.major == 17
@@ -235,8 +234,8 @@ async def test_an_ephemeral_verification_counts_for_no_datasource_and_is_taken_o
     await world.kube.patch(path, {"status": {"phase": "Queued", "startTime": None, "backupJob": None}})
     second = new_context()
     await dispatcher.take_over(second)
-    uses = {use.name: use.source for use in second.slots.capacity().uses}
-    assert uses == {"BackupExecution busy": (world.namespace, "orders"), "RestoreRequest proof": None}
+    uses = {use.name: use.datasources for use in second.slots.capacity().uses}
+    assert uses == {"BackupExecution busy": [(world.namespace, "orders")], "RestoreRequest proof": []}
     async with operator(second):
         status = await world.until_phase("proof", "Running", restore.KIND)
     assert (status["backupExecution"], status["backupJob"], status["storageLocation"]) == ("good", "orders", "primary")

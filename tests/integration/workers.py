@@ -11,6 +11,7 @@ from typing import Any
 from dataguardian.handlers.triggers import GONE, SEEN
 from dataguardian.kube.client import JSON, Kubernetes, objects_path
 from dataguardian.kube.watch import follow
+from dataguardian.queue import QUEUES
 from dataguardian.resources import KINDS
 from dataguardian.resources.common import Kind
 from dataguardian.workers import dispatcher, lost_results, recorder, rows, run_logs, watcher
@@ -75,4 +76,4 @@ async def operator(context: Context, *, sweep_s: float = SWEEP_S) -> AsyncIterat
 
 async def depth(context: Context) -> int:
     """All entries of all queues."""
-    return await context.queue.depth("backup-queue") + await context.queue.depth("restore-queue")
+    return sum([await context.queue.depth(name) for name in QUEUES])

@@ -16,6 +16,8 @@ from dataguardian.resources.common import API_VERSION, Kind
 from dataguardian.resources.datasource import KIND as DATASOURCE
 from dataguardian.resources.restore import KIND as RESTORE
 from dataguardian.resources.storage_location import KIND as LOCATION
+from dataguardian.resources.sync import DATABASE_SYNC_EXECUTION as SYNC
+from dataguardian.resources.sync import DATABASE_SYNC_JOB as SYNC_JOB
 
 from . import side_pods
 from .clients import until
@@ -32,6 +34,7 @@ STOPPED = {
     "completed": False,
     "failure": {"code": "cancelled", "step": "dump", "message": "The run was asked to end.", "remedy": "Run again."},
 }
+RUNS = (BACKUP_EXECUTION, RESTORE, SYNC)
 NOTHING = Report(completed=True, backups=0, stored_bytes=0)
 STARTED = "2026-11-24T02:00:00Z"
 
@@ -61,7 +64,7 @@ class World:
             spec = {
                 "engine": "postgresql",
                 "host": "db",
-                "database": "orders",
+                "database": name,
                 "credentialsSecretRef": {"name": "db"},
                 "maxConcurrentExecutions": limit,
             }
@@ -78,6 +81,14 @@ class World:
     async def restore(self, name: str, of: str) -> None:
         await self.create(RESTORE, name, {"backupExecutionRef": {"name": of}, "confirmationPhrase": "RESTAURAR"})
 
+    async def sync_job(self, source: str = "orders", target: str = "staging", **spec: Any) -> None:
+        """The DatabaseSyncJob ``refresh``."""
+        references = {"sourceRef": {"name": source}, "targetRef": {"name": target}}
+        await self.create(SYNC_JOB, "refresh", {**references, **spec})
+
+    async def sync(self, name: str, **spec: Any) -> JSON:
+        return await self.create(SYNC, name, {"databaseSyncJobRef": {"name": "refresh"}, **spec})
+
     async def cancel(self, name: str, kind: Kind[Any] = BACKUP_EXECUTION) -> None:
         await self.kube.patch(objects_path(kind, self.namespace, name), {"spec": {"cancel": True}})
 
@@ -92,9 +103,9 @@ class World:
     async def status(self, name: str, kind: Kind[Any] = BACKUP_EXECUTION) -> JSON:
         return dict((await self.get(name, kind)).get("status", {}))
 
-    async def ready(self, name: str) -> JSON:
+    async def ready(self, name: str, kind: Kind[Any] = BACKUP_EXECUTION) -> JSON:
         """The condition Ready; empty while there is none."""
-        conditions = (await self.status(name)).get("conditions", [])
+        conditions = (await self.status(name, kind)).get("conditions", [])
         return next((dict(each) for each in conditions if each["type"] == "Ready"), {})
 
     async def runs(self, phase: str) -> list[str]:
@@ -124,13 +135,13 @@ class World:
 
         await until(look, what=f"{names} run")
 
-    async def until_reason(self, name: str, reason: str, says: str = "") -> JSON:
+    async def until_reason(self, name: str, reason: str, says: str = "", *, kind: Kind[Any] = BACKUP_EXECUTION) -> JSON:
         async def look() -> bool:
-            ready = await self.ready(name)
+            ready = await self.ready(name, kind)
             return ready.get("reason") == reason and says in ready["message"]
 
         await until(look, what=f"{name} says {reason} {says}")
-        return await self.ready(name)
+        return await self.ready(name, kind)
 
     async def until_status(self, name: str, test: Callable[[JSON], object], *, what: str) -> None:
         async def look() -> object:
@@ -176,9 +187,11 @@ class World:
         path = jobs_path(self.namespace, f"{operation}-{run}") + "/status"
         await self.kube.patch(path, {"status": status})
 
-    async def complete(self, run: str, operation: str = "backup", pod: str | None = None) -> None:
+    async def complete(
+        self, run: str, operation: str = "backup", pod: str | None = None, report: JSON = COMPLETED
+    ) -> None:
         """The runner ends well, and the Kubernetes Job with it."""
-        await self.end_pod(pod or await self.start_pod(run, operation), COMPLETED)
+        await self.end_pod(pod or await self.start_pod(run, operation), report)
         conditions = [_condition("SuccessCriteriaMet"), _condition("Complete")]
         times = {"startTime": STARTED, "completionTime": STARTED}
         await self.job_status(run, {**times, "succeeded": 1, "conditions": conditions}, operation)
@@ -230,7 +243,7 @@ class World:
 
     async def clear(self) -> None:
         """Remove what would count as under way in a later test."""
-        for kind in (BACKUP_EXECUTION, RESTORE):
+        for kind in RUNS:
             await self._remove_all(objects_path(kind, self.namespace))
         for job in await self.jobs():
             await self.kube.delete(jobs_path(self.namespace, job))
@@ -240,7 +253,7 @@ class World:
 
     async def clear_others(self) -> None:
         """Remove what tests have left in other namespaces: an operator counts the runs of all of them."""
-        left = [each for kind in (BACKUP_EXECUTION, RESTORE) for each in (await self.kube.list(objects_path(kind)))[0]]
+        left = [each for kind in RUNS for each in (await self.kube.list(objects_path(kind)))[0]]
         left += (await self.kube.list(jobs_path()))[0]
         for namespace in {each["metadata"]["namespace"] for each in left}:
             await World(self.kube, namespace).clear()

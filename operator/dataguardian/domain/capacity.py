@@ -1,19 +1,20 @@
 """Who may run now: a limit on all runs at once, and one on those that use the same datasource.
 
-What waits stands in a line: manual runs before scheduled ones, and the oldest first.
+What waits stands in a line: manual runs before scheduled ones, and the oldest first. A run that uses two datasources
+starts when both have room, and takes none of either before: nobody waits behind one that only waits for the other.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal, get_args
 
 from .readiness import Obstacle
 
-Source = tuple[str, str]  # namespace and name of a Datasource
+DatasourceName = tuple[str, str]  # namespace and name of a Datasource
 Priority = Literal["manual", "scheduled"]
 PRIORITIES: tuple[Priority, ...] = get_args(Priority)  # the first one goes first
 
@@ -31,18 +32,23 @@ class Use:
 
     execution_id: str
     name: str  # for people: BackupExecution nightly-202611240200
-    source: Source | None
+    datasources: Sequence[DatasourceName] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
 class Waiting:
-    """A run that waits for its turn. Its datasource is known once the run has been looked at."""
+    """A run that waits for its turn. Its datasources are known once the run has been looked at."""
 
     execution_id: str
     name: str  # decides between those of the same second
     priority: Priority
     since: datetime
-    source: Source | None = None
+    datasources: Sequence[DatasourceName] = ()  # its place is among those that have the same first one
+
+    @property
+    def line(self) -> DatasourceName | None:
+        """The datasource among whose runs it has its place."""
+        return self.datasources[0] if self.datasources else None
 
     @property
     def rank(self) -> tuple[int, datetime, str, str]:
@@ -52,25 +58,29 @@ class Waiting:
 
 @dataclass(frozen=True, kw_only=True)
 class Capacity:
-    """What runs, and how much may: ``limit`` in all, ``source_limit`` of those that use a datasource."""
+    """What runs, and how much may: ``limit`` in all, ``datasource_limit`` of those that use a datasource."""
 
     limit: int
     uses: Collection[Use] = ()
-    source_limit: Callable[[Source], int]
+    datasource_limit: Callable[[DatasourceName], int]
 
     @property
     def room(self) -> int:
         """How many more runs may start, of whatever datasource."""
         return max(0, self.limit - len(self.uses))
 
-    def room_of(self, source: Source) -> int:
+    def room_of(self, datasource: DatasourceName) -> int:
         """How many more runs the datasource takes."""
-        return max(0, self.source_limit(source) - len(self._users(source)))
+        return max(0, self.datasource_limit(datasource) - len(self._users(datasource)))
 
-    def obstacle(self, source: Source | None, *, ahead: int = 0) -> Obstacle | None:
-        """The limit that keeps a run of the datasource from starting now, and who uses it; ``ahead`` go before it."""
-        if source is not None and not self.room_of(source):
-            return self._source_full(source)
+    def full(self, datasources: Iterable[DatasourceName]) -> DatasourceName | None:
+        """The first of these that has no room."""
+        return next((each for each in datasources if not self.room_of(each)), None)
+
+    def obstacle(self, datasources: Iterable[DatasourceName] = (), *, ahead: int = 0) -> Obstacle | None:
+        """The limit that keeps a run of these datasources from starting now, and by whom; ``ahead`` go before it."""
+        if busy := self.full(datasources):
+            return self._full(busy)
         if self.room <= ahead:
             return Obstacle(
                 LIMIT_REACHED,
@@ -79,19 +89,24 @@ class Capacity:
             )
         return None
 
-    def _source_full(self, source: Source) -> Obstacle:
-        users = sorted(self._users(source))
+    def after(self, started: Iterable[Waiting]) -> Capacity:
+        """What is left when these have started."""
+        uses = [Use(execution_id=each.execution_id, name=each.name, datasources=each.datasources) for each in started]
+        return replace(self, uses=[*self.uses, *uses])
+
+    def _full(self, datasource: DatasourceName) -> Obstacle:
+        users = sorted(self._users(datasource))
         named = ", ".join(users[:NAMED_USERS]) + (
             f" and {len(users) - NAMED_USERS} more" if users[NAMED_USERS:] else ""
         )
         return Obstacle(
             LIMIT_REACHED,
-            f"Datasource {source[1]!r} is used by {named}; its spec.maxConcurrentExecutions is "
-            f"{self.source_limit(source)}. This run starts when its turn comes.",
+            f"Datasource {datasource[1]!r} is used by {named}; its spec.maxConcurrentExecutions is "
+            f"{self.datasource_limit(datasource)}. This run starts when its turn comes.",
         )
 
-    def _users(self, source: Source) -> list[str]:
-        return [use.name for use in self.uses if use.source == source]
+    def _users(self, datasource: DatasourceName) -> list[str]:
+        return [use.name for use in self.uses if datasource in use.datasources]
 
 
 def in_line(waiting: Iterable[Waiting]) -> list[Waiting]:
@@ -100,42 +115,42 @@ def in_line(waiting: Iterable[Waiting]) -> list[Waiting]:
 
 
 def places(line: Sequence[Waiting], capacity: Capacity) -> dict[str, int]:
-    """The place of each execution, from 1: among those that wait for the same datasource while that has no room,
+    """The place of each execution, from 1: of one that waits for room of a datasource among those of its line that do,
     else among all others."""
-    counts: Counter[Source | None] = Counter()
+    counts: Counter[DatasourceName | None] = Counter()
     found = {}
-    full = {each.source for each in line if each.source is not None and not capacity.room_of(each.source)}
+    full = {name for name in _named(line) if not capacity.room_of(name)}
     for each in line:
-        queue = each.source if each.source in full else None
+        queue = None if full.isdisjoint(each.datasources) else each.line
         counts[queue] += 1
         found[each.execution_id] = counts[queue]
     return found
 
 
 def next_up(line: Sequence[Waiting], capacity: Capacity, *, called: Collection[str] = ()) -> list[Waiting]:
-    """Those of the line that could start if there were slots for all: no datasource gets more than it has room for.
+    """Those of the line that could start if there were slots for all: no datasource gets more than it has room for, and
+    who cannot have all of its datasources takes none.
 
     ``called`` are the executions that have been told so already; they are not named again, and use their room.
     """
-    room: dict[Source, int] = {}
-    for each in line:
-        if each.source is not None and each.source not in room:
-            room[each.source] = capacity.room_of(each.source)
-    for each in line:
-        if each.source is not None and each.execution_id in called:
-            room[each.source] -= 1
-    found = []
+    room = {name: capacity.room_of(name) for name in _named(line)}
+
+    def goes(each: Waiting) -> bool:
+        there = all(room[name] > 0 for name in each.datasources)
+        for name in each.datasources if there else ():
+            room[name] -= 1
+        return there
+
     for each in line:
         if each.execution_id in called:
-            continue
-        if each.source is not None:
-            if room[each.source] <= 0:
-                continue
-            room[each.source] -= 1
-        found.append(each)
-    return found
+            goes(each)
+    return [each for each in line if each.execution_id not in called and goes(each)]
+
+
+def _named(line: Iterable[Waiting]) -> set[DatasourceName]:
+    return {name for each in line for name in each.datasources}
 
 
 def ahead_of(run: Waiting, others: Iterable[Waiting]) -> list[Waiting]:
-    """Those that wait for the same datasource and go before this one, in order."""
-    return in_line(other for other in others if other.source == run.source and other.rank < run.rank)
+    """Those in the same line that go before this one, in order."""
+    return in_line(other for other in others if other.line == run.line and other.rank < run.rank)

@@ -29,6 +29,7 @@ SEEN: dict[str, Handler] = {
     restore.KIND.plural: runs.seen,
     drill.KIND.plural: scheduled.seen,
     sync.DATABASE_SYNC_JOB.plural: scheduled.seen,
+    sync.DATABASE_SYNC_EXECUTION.plural: runs.seen,
 }
 GONE: dict[str, Handler] = {
     datasource.KIND.plural: checked.gone,
@@ -38,6 +39,7 @@ GONE: dict[str, Handler] = {
     restore.KIND.plural: runs.gone,
     drill.KIND.plural: scheduled.gone,
     sync.DATABASE_SYNC_JOB.plural: scheduled.gone,
+    sync.DATABASE_SYNC_EXECUTION.plural: runs.gone,
 }
 
 

@@ -56,7 +56,7 @@ async def _cancel_queued(context: Context, run_kind: RunKind, run: Run) -> Run:
         return run  # who starts it sees that it is cancelled
     job = await run_jobs.find(context, run_kind, run)
     if job is not None:
-        known = run_jobs.chosen(run, job)
+        known = run_jobs.chosen(run_kind, run, job)
         run = await change_status(
             context.kube, run_kind.kind, run, lambda current: moves.started(current.status, now=now(), **known)
         )

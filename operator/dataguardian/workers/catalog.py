@@ -112,6 +112,11 @@ class Catalog:
             return None
         return kind.model.read(body)
 
+    async def listed(self, kind: Kind[ResourceT], namespace: str) -> list[ResourceT]:
+        """All objects of a kind in a namespace as the API server has them now."""
+        listing = pages(self._kube, kind, dict, silence_s=SILENCE_S, namespace=namespace)
+        return [kind.model.read(body) async for page in listing for body in page]
+
     def _let_go(self, kind: Kind[ResourceT], resource: ResourceT) -> None:
         known = self.known(kind, *_key(resource))
         if known is not None and known.metadata.uid == resource.metadata.uid:

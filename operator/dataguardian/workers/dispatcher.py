@@ -14,7 +14,7 @@ from typing import Any
 
 from ..domain import status as moves
 from ..domain.capacity import PRIORITIES
-from ..domain.naming import DATASOURCE, OPERATION, OWNER_UID, kubernetes_job_name
+from ..domain.naming import OPERATION, OWNER_UID, kubernetes_job_name
 from ..domain.outcome import finished
 from ..domain.readiness import Obstacle
 from ..domain.startup import REMEDIES, refusal
@@ -140,7 +140,7 @@ async def _dispatch(context: Context, run_kind: RunKind, run: Run) -> None:
         if isinstance(run, RestoreRequest):
             cleanup.spare(context, run, prepared)
             prepared = await safety.back_up_first(context, run, prepared)
-        if full := context.slots.reserve(run, prepared.source):
+        if full := context.slots.reserve(run, prepared.datasources):
             await _stand_in_line(context, run_kind, run, prepared.chosen, full)
             return
         await run_jobs.create(context, run_kind, run, prepared)
@@ -165,7 +165,7 @@ async def _is_made(context: Context, run_kind: RunKind, run: Run) -> bool:
     """Go on with a run that holds a slot already, if it has its Kubernetes Job: it is not judged again."""
     job = await run_jobs.find(context, run_kind, run)
     if job is not None:
-        await _started(context, run_kind, run, run_jobs.chosen(run, job))
+        await _started(context, run_kind, run, run_jobs.chosen(run_kind, run, job))
     return job is not None
 
 
@@ -199,19 +199,20 @@ async def _take_over(context: Context) -> None:
             continue
         found = context.slots.find(meta["labels"][OWNER_UID])
         if found and found[1].status.phase == "Queued" and not finished(job):
-            source = meta["annotations"].get(DATASOURCE)
-            context.slots.take_over(found[1], (meta["namespace"], source) if source else None)
+            run_kind, run = found
+            status = run.status.model_copy(update=dict(run_jobs.chosen(run_kind, run, job)))
+            context.slots.take_over(run.model_copy(update={"status": status}))
 
 
 async def _stand_in_line(context: Context, run_kind: RunKind, run: Run, chosen: Known, full: Full) -> None:
-    """Back to the queue when another one was faster; else wait for the datasource, and start who is first there."""
+    """Back to the queue when another one was faster; else wait for its datasources, and start who may have them now."""
     context.held_since.pop(run.metadata.uid, None)
-    if full.source is None:
+    if full.place is None:
         await line.push(context, run_kind, run)
         return
-    await line.wait(context, run_kind, run, full.obstacle, place=len(full.ahead) + 1, known=chosen)
-    for first in full.ahead[: context.slots.capacity().room_of(full.source)]:
-        if found := context.slots.find(first.execution_id):
+    await line.wait(context, run_kind, run, full.obstacle, place=full.place, known=chosen)
+    for other in full.others:
+        if found := context.slots.find(other.execution_id):
             await dispatch_known(context, *found)
 
 

@@ -18,7 +18,7 @@ from .context import Context, now
 from .loop import attempt
 from .operations import RunKind, priority_of
 from .prepared import NOTHING, Known
-from .slots import Open, as_waiting, reason_of, source_of
+from .slots import Open, as_waiting, datasources_of, reason_of
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +49,7 @@ async def push(context: Context, run_kind: RunKind, run: Run) -> None:
 
 
 async def freed(context: Context, run: Run) -> None:
-    """A run has ended, whichever way: its slot is free, and the next one of its datasource gets an entry.
+    """A run has ended, whichever way: its slot is free, and the next one of each of its datasources gets an entry.
 
     The one place for it; what is lost here, because Redis is away or this process dies, the sweep finds.
     """
@@ -57,10 +57,10 @@ async def freed(context: Context, run: Run) -> None:
     context.held_since.pop(run.metadata.uid, None)
     context.slots.release(run.metadata.uid)
     context.slots.ring()
-    source = source_of(run)
-    if source is None or context.queue.away_seconds():
+    names = datasources_of(run)
+    if not names or context.queue.away_seconds():
         return
-    await _call(context, [*context.slots.line_of(source), *context.slots.waiting_for(run)])
+    await _call(context, [*context.slots.line_of(names), *context.slots.waiting_for(run)])
 
 
 async def call_waiting(context: Context, called: set[str]) -> None:
@@ -122,8 +122,9 @@ async def wait(
 
 
 def _held(context: Context, capacity: Capacity, run: Run, place: int) -> Obstacle:
-    if found := capacity.obstacle(source_of(run)):
+    names = datasources_of(run)
+    if found := capacity.obstacle(names):
         return found
     if context.queue.away_seconds():
         return QUEUE_AWAY
-    return capacity.obstacle(source_of(run), ahead=place - 1) or TURN
+    return capacity.obstacle(names, ahead=place - 1) or TURN

@@ -6,32 +6,37 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, cast
 
+from ..domain import restores, syncs
 from ..domain.capacity import Priority
 from ..domain.naming import RunOperation
-from ..domain.plan import BackupPlan
+from ..domain.plan import BackupPlan, RestorePlan, SyncPlan
 from ..domain.planning import backed_up, backup_run
 from ..domain.readiness import Obstacle, datasource_missing, missing_references
 from ..errors import SpecInvalid
 from ..kube.jobs import Limits
-from ..resources import backup, datasource, restore, storage_location
+from ..resources import backup, datasource, restore, storage_location, sync
 from ..resources.backup import BackupExecution
 from ..resources.common import Kind, Resource
 from .catalog import Catalog
 from .in_use import folders_in_use, tried_before
-from .prepared import NotYet, Prepared, missing_backup, require_phase
+from .prepared import Known, NotYet, Prepared, missing_backup, require_phase
 from .restores import prepare_restore
+from .syncs import prepare_sync
 
 Prepare = Callable[[Catalog, Any], Awaitable[Prepared]]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class RunKind:
-    """One operation: ``prepare`` raises NotYet to wait, and a DataGuardianError to refuse the run."""
+    """One operation: ``prepare`` raises NotYet to wait, and a DataGuardianError to refuse the run. ``decided`` are the
+    fields of the run's status that follow from its plan."""
 
     operation: RunOperation
     kind: Kind[Any]
     queue: str
     prepare: Prepare
+    plan: type[Any]
+    decided: Callable[[Any, Any], Known]
 
 
 async def prepare_backup(catalog: Catalog, execution: BackupExecution) -> Prepared:
@@ -55,7 +60,7 @@ async def prepare_backup(catalog: Catalog, execution: BackupExecution) -> Prepar
     in_use = await folders_in_use(catalog, job, but=execution.metadata.uid) if job.spec.staging else []
     run = backup_run(execution, job, source, there, retried, in_use)
     return Prepared(
-        source=source,
+        datasources=[source],
         run=run,
         limits=Limits(active_deadline_seconds=job.spec.active_deadline_seconds, backoff_limit=job.spec.backoff_limit),
         template=job.spec.run_template,
@@ -91,8 +96,30 @@ def _require_failed(failed: BackupExecution, execution: BackupExecution) -> None
 
 
 RUN_KINDS: dict[str, RunKind] = {
-    "backup": RunKind("backup", backup.BACKUP_EXECUTION, "backup-queue", prepare_backup),
-    "restore": RunKind("restore", restore.KIND, "restore-queue", prepare_restore),
+    "backup": RunKind(
+        operation="backup",
+        kind=backup.BACKUP_EXECUTION,
+        queue="backup-queue",
+        prepare=prepare_backup,
+        plan=BackupPlan,
+        decided=lambda _, plan: backed_up(plan),
+    ),
+    "restore": RunKind(
+        operation="restore",
+        kind=restore.KIND,
+        queue="restore-queue",
+        prepare=prepare_restore,
+        plan=RestorePlan,
+        decided=restores.decided,
+    ),
+    "sync": RunKind(
+        operation="sync",
+        kind=sync.DATABASE_SYNC_EXECUTION,
+        queue="db-sync-queue",
+        prepare=prepare_sync,
+        plan=SyncPlan,
+        decided=lambda _, plan: syncs.decided(plan),
+    ),
 }
 
 

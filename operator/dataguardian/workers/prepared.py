@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -40,7 +40,7 @@ class Prepared:
     """A run that can start."""
 
     run: Run
-    source: Datasource | None  # that it uses; None: it counts for the limit on all runs alone
+    datasources: Sequence[Datasource]  # that it uses, first that of its line; none: the limit on all runs alone counts
     limits: Limits
     template: RunTemplate
     chosen: Known  # fields of the run's status

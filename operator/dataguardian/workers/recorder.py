@@ -77,7 +77,7 @@ async def _record(context: Context, job: JSON) -> None:
     report = await found_again(context, run, outcome(job, pods, step=step_of(run)))
     if report is None:
         return
-    known = run_jobs.chosen(run, job)
+    known = run_jobs.chosen(run_kind, run, job)
     run = await end(context, run_kind, run, report, ended_at=finished_at(job) or now(), known=known)
     record_state(context, run_kind, run)
     row = rows.row_of(run_kind, run, observed_at=now())

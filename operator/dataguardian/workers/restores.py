@@ -47,7 +47,7 @@ async def prepare_restore(catalog: Catalog, request: RestoreRequest) -> Prepared
     target = await _target(catalog, request, entry)
     run = restore_run(request, entry, located, target, job)
     return Prepared(
-        source=target if isinstance(target, Datasource) else None,
+        datasources=[target] if isinstance(target, Datasource) else [],
         run=run,
         limits=Limits(active_deadline_seconds=spec.active_deadline_seconds, backoff_limit=0),
         template=job.spec.run_template if job else RunTemplate(),

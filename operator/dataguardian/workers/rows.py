@@ -6,15 +6,16 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from ..domain.executions import as_state, may_become
 from ..errors import DataGuardianError
 from ..history import AuditRow, ExecutionRow, LogLine
-from ..history.executions import Trigger
+from ..history.executions import Operation, Trigger
 from ..resources.backup import BackupExecutionSpec, BackupExecutionStatus
 from ..resources.common import Resource
 from ..resources.restore import RestoreRequest
+from ..resources.sync import DatabaseSyncExecution
 from .context import Context
 from .operations import RunKind
 
@@ -27,6 +28,7 @@ TRIGGERS: dict[str, Trigger] = {
     "Retry": "retry",
     "Import": "import",
     "Safety": "safety",
+    "Sync": "sync",
 }
 
 RowT = TypeVar("RowT")
@@ -38,13 +40,13 @@ def row_of(
     """What the run object says, as a row; None for a run that is not accepted yet."""
     status = run.status
     state = as_state(status.phase)
-    if state is None:
+    if state is None or isinstance(run, DatabaseSyncExecution):
         return None
     is_verification = isinstance(run, RestoreRequest) and run.spec.verification_mode
     # An imported backup keeps the id of its manifest, and was never queued.
     return ExecutionRow(
         id=status.execution_id or run.metadata.uid,
-        operation="verify" if is_verification else run_kind.operation,
+        operation="verify" if is_verification else cast(Operation, run_kind.operation),
         namespace=run.metadata.namespace,
         name=run.metadata.name,
         status=state,

@@ -9,15 +9,11 @@ from typing import Any
 from ..domain import plan as plans
 from ..domain.naming import DATASOURCE, MANAGED_BY, OPERATION, OWNER_UID, PROGRAM, kubernetes_job_name
 from ..domain.outcome import going
-from ..domain.plan import BackupPlan, RestorePlan
-from ..domain.planning import backed_up
 from ..domain.readiness import Obstacle
-from ..domain.restores import decided
 from ..errors import ConfigInvalid, NotStarted, SpecInvalid
 from ..kube.client import JSON, Absent, Conflict, KubernetesUnavailable, jobs_path
 from ..kube.jobs import job_manifest, planned
 from ..resources.common import Resource
-from ..resources.restore import RestoreRequest
 from .context import Context
 from .operations import RunKind
 from .prepared import Known, NotYet, Prepared
@@ -66,12 +62,10 @@ async def create(context: Context, run_kind: RunKind, run: Run, prepared: Prepar
             raise NotYet(held, overdue=NotStarted) from error
 
 
-def chosen(run: Run, job: JSON) -> Known:
+def chosen(run_kind: RunKind, run: Run, job: JSON) -> Known:
     """What was decided when the run's Kubernetes Job was made, as fields of the run's status."""
     with suppress(ConfigInvalid):  # somebody else has made it
-        if isinstance(run, RestoreRequest):
-            return decided(run, plans.decode(planned(job), RestorePlan))
-        return backed_up(plans.decode(planned(job), BackupPlan))
+        return run_kind.decided(run, plans.decode(planned(job), run_kind.plan))
     return {"datasource": job["metadata"]["annotations"].get(DATASOURCE) or None}
 
 

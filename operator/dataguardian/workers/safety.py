@@ -10,14 +10,11 @@ from ..domain.safety import note_of, refuse_stranger, safety_backup, safety_job
 from ..domain.status import is_terminal
 from ..errors import SafetyBackupFailed, SpecInvalid
 from ..kube.client import JSON, Conflict, objects_path
-from ..kube.listing import pages
 from ..resources.backup import BACKUP_EXECUTION, BACKUP_JOB, BackupExecution, BackupJob
 from ..resources.common import API_VERSION
 from ..resources.restore import RestoreRequest
 from .context import Context, now
 from .prepared import Known, NotYet, Prepared
-
-SILENCE_S = 30.0
 
 
 async def back_up_first(context: Context, request: RestoreRequest, prepared: Prepared) -> Prepared:
@@ -26,9 +23,10 @@ async def back_up_first(context: Context, request: RestoreRequest, prepared: Pre
     Raises NotYet until then, SafetyBackupFailed when it could not be, and SpecInvalid when no BackupJob is of it, or
     when what has its name is no such backup.
     """
-    name, target = safety_backup(request), prepared.source
-    if name is None or target is None:
+    name = safety_backup(request)
+    if name is None or not prepared.datasources:
         return prepared
+    (target,) = prepared.datasources
     source, restored = target.metadata.name, await _restored(context, request, prepared.chosen)
     backup = await context.catalog.read(BACKUP_EXECUTION, request.metadata.namespace, name)
     if backup is None:
@@ -58,9 +56,7 @@ async def _restored(context: Context, request: RestoreRequest, chosen: Known) ->
 async def _job(
     context: Context, request: RestoreRequest, own: str | None, restored: str | None, target: str
 ) -> BackupJob:
-    found: list[BackupJob] = []
-    async for page in pages(context.kube, BACKUP_JOB, dict, silence_s=SILENCE_S, namespace=request.metadata.namespace):
-        found += [BackupJob.read(body) for body in page]
+    found = await context.catalog.listed(BACKUP_JOB, request.metadata.namespace)
     job = safety_job(own, restored, target, found)
     if job is None:
         raise SpecInvalid(

@@ -7,13 +7,24 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..domain.capacity import IN_LINE, LIMIT_REACHED, Capacity, Source, Use, Waiting, ahead_of, in_line
+from ..domain.capacity import (
+    IN_LINE,
+    LIMIT_REACHED,
+    Capacity,
+    DatasourceName,
+    Use,
+    Waiting,
+    ahead_of,
+    in_line,
+    next_up,
+)
 from ..domain.conditions import READY
 from ..domain.readiness import Obstacle
 from ..resources import datasource
 from ..resources.common import Resource
 from ..resources.datasource import Datasource
 from ..resources.restore import RestoreRequest
+from ..resources.sync import DatabaseSyncExecution
 from .catalog import Catalog
 from .operations import RUN_KINDS, RunKind, priority_of
 
@@ -24,11 +35,11 @@ DEFAULT_LIMIT = 1  # of a Datasource that is not known (yet)
 
 @dataclass(frozen=True)
 class Full:
-    """There is no slot for a run: the limit, the datasource if it is that one's, and who goes before it there."""
+    """There is no slot for a run: why, its place if a datasource has none, and who may have what it leaves."""
 
     obstacle: Obstacle
-    source: Source | None
-    ahead: Sequence[Waiting]
+    place: int | None = None
+    others: Sequence[Waiting] = ()
 
 
 class Slots:
@@ -37,7 +48,7 @@ class Slots:
     def __init__(self, catalog: Catalog, *, limit: int) -> None:
         self._catalog = catalog
         self._limit = limit
-        self._starting: dict[str, Source | None] = {}  # by UID; written as Running next, or released
+        self._starting: dict[str, Sequence[DatasourceName]] = {}  # by UID; written as Running next, or released
         self._news = asyncio.Event()
 
     def capacity(self) -> Capacity:
@@ -46,51 +57,54 @@ class Slots:
             Use(
                 execution_id=run.metadata.uid,
                 name=f"{run_kind.kind.name} {run.metadata.name}",
-                source=self._starting.get(run.metadata.uid) or source_of(run),
+                datasources=self._starting.get(run.metadata.uid) or datasources_of(run),
             )
             for run_kind, run in self.open()
             if run.status.phase == "Running" or run.metadata.uid in self._starting
         ]
-        return Capacity(limit=self._limit, uses=uses, source_limit=self._source_limit)
+        return Capacity(limit=self._limit, uses=uses, datasource_limit=self._datasource_limit)
 
-    def _source_limit(self, source: Source) -> int:
-        found = self._catalog.known(datasource.KIND, *source)
+    def _datasource_limit(self, name: DatasourceName) -> int:
+        found = self._catalog.known(datasource.KIND, *name)
         return found.spec.max_concurrent_executions if found else DEFAULT_LIMIT
 
-    def reserve(self, run: Run, source: Datasource | None) -> Full | None:
-        """Hold a slot for a run that is about to start; else what it waits for. One without a datasource waits for the
-        limit on all runs alone.
+    def reserve(self, run: Run, used: Sequence[Datasource]) -> Full | None:
+        """Hold a slot for a run that is about to start and uses these; else what it waits for. One that uses none waits
+        for the limit on all runs alone.
 
-        A datasource's slot goes to the first in its line: another one waits, whatever entry of a queue came first.
+        The slots of datasources go by the line: a later one waits, whatever entry of a queue came first.
         """
         uid = run.metadata.uid
         if uid in self._starting:
             return None
-        full = self._full(run, source) if source else self._full_in_all()
+        for each in used:
+            self._catalog.put(datasource.KIND, each)
+        names = [(each.metadata.namespace, each.metadata.name) for each in used]
+        full = self._full(run, names)
         if full is None:
-            self._starting[uid] = (source.metadata.namespace, source.metadata.name) if source else None
+            self._starting[uid] = names
         return full
 
-    def _full_in_all(self) -> Full | None:
-        found = self.capacity().obstacle(None)
-        return Full(found, None, ()) if found else None
+    def _full(self, run: Run, names: Sequence[DatasourceName]) -> Full | None:
+        capacity, own = self.capacity(), as_waiting(run, names)
+        others = [as_waiting(each) for _, each in self.line_of(names) if each.metadata.uid != run.metadata.uid]
+        found = capacity.obstacle(names)
+        if found and not capacity.full(names):
+            return Full(found)
+        before = [each for each in next_up(in_line([own, *others]), capacity) if each.rank < own.rank]
+        taken = capacity.after(before).full(names)
+        if taken is None:
+            return None
+        goes = f"Datasource {taken[1]!r} goes to runs that are before this one in the line."
+        return Full(
+            found or Obstacle(LIMIT_REACHED, goes),
+            place=len(ahead_of(own, others)) + 1,
+            others=next_up(in_line(others), capacity),
+        )
 
-    def _full(self, run: Run, source: Datasource) -> Full | None:
-        self._catalog.put(datasource.KIND, source)
-        where = (source.metadata.namespace, source.metadata.name)
-        capacity = self.capacity()
-        room = capacity.room_of(where)
-        ahead = ahead_of(as_waiting(run, where), (as_waiting(each) for _, each in self.line_of(where)))
-        if found := capacity.obstacle(where):
-            return Full(found, None if room else where, ahead)
-        if len(ahead) >= room:
-            longer = f"Datasource {where[1]!r} goes to runs that are before this one in the line."
-            return Full(Obstacle(LIMIT_REACHED, longer), where, ahead)
-        return None
-
-    def take_over(self, run: Run, source: Source | None) -> None:
+    def take_over(self, run: Run) -> None:
         """Hold the slot of a run whose Kubernetes Job an operator before this one has created."""
-        self._starting[run.metadata.uid] = source
+        self._starting[run.metadata.uid] = datasources_of(run)
 
     def release(self, uid: str) -> None:
         """Give back what was reserved; the slot of a run that is Running by now stays taken."""
@@ -128,14 +142,13 @@ class Slots:
             if run.status.phase == "Queued" and run.metadata.uid in self._starting
         ]
 
-    def line_of(self, source: Source) -> list[Open]:
-        """Those of ``queued`` that wait for a slot of this datasource, and for nothing else; in no order."""
+    def line_of(self, names: Sequence[DatasourceName]) -> list[Open]:
+        """Those of ``queued`` that wait for a slot of one of these datasources, and for nothing else; in no order."""
         return [
             (run_kind, run)
             for run_kind, run in self.open()
-            if run.status.datasource == source[1]
-            and run.metadata.namespace == source[0]
-            and run.status.phase == "Queued"
+            if run.status.phase == "Queued"
+            and any(name in names for name in datasources_of(run))
             and not run.spec.cancel
             and run.metadata.uid not in self._starting
             and reason_of(run) in IN_LINE
@@ -176,21 +189,22 @@ class Slots:
             self._news.clear()
 
 
-def source_of(run: Run) -> Source | None:
-    """The datasource that a run uses, once it is known."""
-    name = run.status.datasource
-    return (run.metadata.namespace, name) if name else None
+def datasources_of(run: Run) -> list[DatasourceName]:
+    """The datasources that a run uses, as far as they are known; its place is in the line of the first."""
+    status = run.status
+    names = (status.datasource, status.source) if isinstance(run, DatabaseSyncExecution) else (status.datasource,)
+    return [(run.metadata.namespace, name) for name in names if name]
 
 
-def as_waiting(run: Run, source: Source | None = None) -> Waiting:
-    """A run as the rules of the line see it. What waits for something else takes no room of its datasource."""
+def as_waiting(run: Run, names: Sequence[DatasourceName] | None = None) -> Waiting:
+    """A run as the rules of the line see it. What waits for something else takes no room of its datasources."""
     in_its_line = reason_of(run) in IN_LINE
     return Waiting(
         execution_id=run.metadata.uid,
         name=run.metadata.name,
         priority=priority_of(run),
         since=run.status.queued_time or run.metadata.creation_timestamp,
-        source=source or (source_of(run) if in_its_line else None),
+        datasources=datasources_of(run) if names is None and in_its_line else names or (),
     )
 
 

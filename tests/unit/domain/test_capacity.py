@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from dataguardian.domain.capacity import (
     Capacity,
+    DatasourceName,
     Priority,
-    Source,
     Use,
     Waiting,
     ahead_of,
@@ -24,20 +24,22 @@ from dataguardian.domain.capacity import (
 )
 
 START = datetime(2026, 11, 24, 2, tzinfo=UTC)
-ORDERS, USERS = ("shop", "orders"), ("shop", "users")
+ORDERS, USERS, STAGING = ("shop", "orders"), ("shop", "users"), ("shop", "staging")
 
 
-def waiting(name: str, minute: int = 0, priority: Priority = "scheduled", source: Source | None = ORDERS) -> Waiting:
+def waiting(
+    name: str, minute: int = 0, priority: Priority = "scheduled", of: Sequence[DatasourceName] = (ORDERS,)
+) -> Waiting:
     since = START + timedelta(minutes=minute)
-    return Waiting(execution_id=name, name=name, priority=priority, since=since, source=source)
+    return Waiting(execution_id=name, name=name, priority=priority, since=since, datasources=of)
 
 
-def use(name: str, source: Source | None = ORDERS) -> Use:
-    return Use(execution_id=name, name=f"BackupExecution {name}", source=source)
+def use(name: str, *of: DatasourceName) -> Use:
+    return Use(execution_id=name, name=f"BackupExecution {name}", datasources=of or (ORDERS,))
 
 
-def capacity(*uses: Use, limit: int = 10, source_limit: int = 1) -> Capacity:
-    return Capacity(limit=limit, uses=uses, source_limit=lambda _: source_limit)
+def capacity(*uses: Use, limit: int = 10, each: int = 1) -> Capacity:
+    return Capacity(limit=limit, uses=uses, datasource_limit=lambda _: each)
 
 
 def ids(line: Iterable[Waiting]) -> list[str]:
@@ -51,7 +53,7 @@ def test_manual_runs_go_first_and_then_the_oldest() -> None:
 
 
 def test_a_datasource_at_its_limit_says_who_uses_it() -> None:
-    found = capacity(use("nightly-1")).obstacle(ORDERS)
+    found = capacity(use("nightly-1")).obstacle([ORDERS])
 
     assert found is not None
     assert found.reason == "LimitReached"
@@ -59,14 +61,14 @@ def test_a_datasource_at_its_limit_says_who_uses_it() -> None:
 
 
 def test_many_users_of_a_datasource_are_counted_and_not_all_named() -> None:
-    found = capacity(*(use(f"run-{number}") for number in range(5)), source_limit=5).obstacle(ORDERS)
+    found = capacity(*(use(f"run-{number}") for number in range(5)), each=5).obstacle([ORDERS])
 
     assert found is not None
     assert "run-2 and 2 more;" in found.message
 
 
 def test_the_limit_of_the_installation_names_no_run_of_another_namespace() -> None:
-    found = capacity(use("secret-name", ("other", "db")), limit=1).obstacle(ORDERS)
+    found = capacity(use("secret-name", ("other", "db")), limit=1).obstacle([ORDERS])
 
     assert found is not None
     assert found.reason == "LimitReached"
@@ -77,78 +79,125 @@ def test_the_limit_of_the_installation_names_no_run_of_another_namespace() -> No
 def test_a_free_slot_is_of_no_use_to_those_behind_who_gets_it() -> None:
     last_slot = capacity(use("a", USERS), limit=2)
 
-    assert last_slot.obstacle(ORDERS) is None
-    assert last_slot.obstacle(ORDERS, ahead=1) is not None
+    assert last_slot.obstacle([ORDERS]) is None
+    assert last_slot.obstacle([ORDERS], ahead=1) is not None
 
 
 def test_nothing_is_in_the_way_while_there_is_room() -> None:
-    assert capacity(use("a", USERS)).obstacle(ORDERS) is None
-    assert capacity(use("a", USERS)).obstacle(None) is None
+    assert capacity(use("a", USERS)).obstacle([ORDERS]) is None
+    assert capacity(use("a", USERS)).obstacle() is None
 
 
 def test_a_place_counts_those_that_wait_for_the_same() -> None:
     line = in_line(
-        [waiting("a", 1), waiting("b", 2), waiting("c", 3, source=None), waiting("d", 4, source=USERS)],
+        [waiting("a", 1), waiting("b", 2), waiting("c", 3, of=()), waiting("d", 4, of=[USERS])],
     )
 
     assert places(line, capacity(use("running"))) == {"a": 1, "b": 2, "c": 1, "d": 2}
 
 
 def test_a_datasource_gets_no_more_entries_than_it_has_room_for() -> None:
-    line = in_line([waiting("a", 1), waiting("b", 2), waiting("c", 3, source=USERS), waiting("d", 4, source=None)])
+    line = in_line([waiting("a", 1), waiting("b", 2), waiting("c", 3, of=[USERS]), waiting("d", 4, of=())])
 
     assert ids(next_up(line, capacity())) == ["a", "c", "d"]
     assert ids(next_up(line, capacity(use("running")))) == ["c", "d"]
     assert ids(next_up(line, capacity(), called={"a"})) == ["c", "d"]
-    assert ids(next_up(line, capacity(source_limit=2), called={"a"})) == ["b", "c", "d"]
+    assert ids(next_up(line, capacity(each=2), called={"a"})) == ["b", "c", "d"]
 
 
 def test_who_came_before_at_the_same_datasource_is_ahead() -> None:
-    others = [waiting("old", 1), waiting("elsewhere", 1, source=USERS), waiting("later", 9), waiting("b", 3, "manual")]
+    others = [waiting("old", 1), waiting("elsewhere", 1, of=[USERS]), waiting("later", 9), waiting("b", 3, "manual")]
 
     assert ids(ahead_of(waiting("a", 5), others)) == ["b", "old"]
 
 
-SOURCES = st.sampled_from([("shop", "orders"), ("shop", "users"), ("crm", "orders")])
-ARRIVALS = st.lists(st.tuples(SOURCES, st.sampled_from(["manual", "scheduled"])), min_size=1, max_size=40)
+def test_a_sync_says_which_of_its_datasources_is_busy_and_with_what() -> None:
+    on_target = capacity(use("nightly-1", STAGING)).obstacle([STAGING, ORDERS])
+    on_source = capacity(use("nightly-2", ORDERS)).obstacle([STAGING, ORDERS])
+
+    assert on_target is not None
+    assert "'staging' is used by BackupExecution nightly-1;" in on_target.message
+    assert on_source is not None
+    assert "'orders' is used by BackupExecution nightly-2;" in on_source.message
+
+
+def test_a_running_sync_counts_for_both_of_its_datasources() -> None:
+    busy = capacity(use("refresh", STAGING, ORDERS))
+
+    assert (busy.room_of(STAGING), busy.room_of(ORDERS), busy.room_of(USERS)) == (0, 0, 1)
+
+
+def test_nobody_waits_behind_a_sync_that_only_waits() -> None:
+    line = in_line(
+        [waiting("sync", 1, of=[STAGING, ORDERS]), waiting("of-orders", 2), waiting("of-staging", 3, of=[STAGING])]
+    )
+
+    assert ids(next_up(line, capacity())) == ["sync"]
+    assert ids(next_up(line, capacity(use("restore", STAGING)))) == ["of-orders"]
+    assert ids(next_up(line, capacity(use("restore", STAGING)), called={"sync"})) == ["of-orders"]
+    assert ids(next_up(line, capacity(use("backup", ORDERS)))) == ["of-staging"]
+
+
+def test_the_place_of_a_sync_is_among_those_that_wait_for_its_target() -> None:
+    line = in_line(
+        [waiting("a", 1, of=[STAGING]), waiting("b", 2), waiting("sync", 3, of=[STAGING, ORDERS]), waiting("c", 4)]
+    )
+
+    assert places(line, capacity(use("x", STAGING), use("y", ORDERS))) == {"a": 1, "b": 1, "sync": 2, "c": 2}
+    assert ids(ahead_of(line[2], line)) == ["a"]
+
+
+def test_what_has_started_is_taken_from_what_is_left() -> None:
+    left = capacity(use("x", USERS), limit=3).after([waiting("sync", of=[STAGING, ORDERS])])
+
+    assert (left.room, left.full([USERS, STAGING]), left.full([("shop", "stock")])) == (1, USERS, None)
+
+
+NAMES = [ORDERS, USERS, ("crm", "orders")]
+# Some use two: syncs.
+USED = st.lists(st.sampled_from(NAMES), min_size=1, max_size=2, unique=True)
+ARRIVALS = st.lists(st.tuples(USED, st.sampled_from(["manual", "scheduled"])), min_size=1, max_size=40)
 
 
 class World:
     """Runs that arrive, start as the rules say, and end."""
 
-    def __init__(self, limit: int, source_limit: int) -> None:
-        self.limit, self.source_limit = limit, source_limit
+    def __init__(self, limit: int, each: int) -> None:
+        self.limit, self.each = limit, each
         self.line: list[Waiting] = []
         self.running: list[Waiting] = []
         self.started: list[str] = []
 
     def capacity(self) -> Capacity:
-        uses = [use(each.execution_id, each.source) for each in self.running]
-        return Capacity(limit=self.limit, uses=uses, source_limit=lambda _: self.source_limit)
+        uses = [use(run.execution_id, *run.datasources) for run in self.running]
+        return Capacity(limit=self.limit, uses=uses, datasource_limit=lambda _: self.each)
 
     def start(self) -> None:
-        for each in next_up(in_line(self.line), self.capacity()):
-            if self.capacity().obstacle(each.source) is None:
-                manual_before = [o for o in ahead_of(each, self.line) if o.priority == "manual"]
-                assert not (manual_before and each.priority == "scheduled")
-                self.line.remove(each)
-                self.running.append(each)
-                self.started.append(each.execution_id)
+        for run in next_up(in_line(self.line), self.capacity()):
+            if self.capacity().obstacle(run.datasources) is None:
+                for other in self.line:
+                    if other.rank < run.rank and set(other.datasources) & set(run.datasources):
+                        assert self.capacity().full(other.datasources), "it passes nobody who could start"
+                self.line.remove(run)
+                self.running.append(run)
+                self.started.append(run.execution_id)
         self.check()
 
     def check(self) -> None:
         assert len(self.running) <= self.limit
-        for source in {each.source for each in self.running}:
-            assert sum(each.source == source for each in self.running) <= self.source_limit
+        for name in NAMES:
+            assert sum(name in run.datasources for run in self.running) <= self.each
+        if self.capacity().room:
+            assert all(self.capacity().full(run.datasources) for run in self.line), "nobody waits for nothing"
 
 
 @given(ARRIVALS, st.integers(1, 4), st.integers(1, 3), st.randoms(use_true_random=False))
 def test_the_limits_hold_and_everyone_gets_a_turn(
-    arrivals: list[tuple[Source, Priority]], limit: int, source_limit: int, choices: random.Random
+    arrivals: list[tuple[list[DatasourceName], Priority]], limit: int, each: int, choices: random.Random
 ) -> None:
-    world = World(limit, source_limit)
-    for number, (source, priority) in enumerate(arrivals):
-        world.line.append(waiting(str(number), number, priority, source))
+    world = World(limit, each)
+    for number, (used, priority) in enumerate(arrivals):
+        world.line.append(waiting(str(number), number, priority, used))
         if choices.random() < 0.5:
             world.start()
         if world.running and choices.random() < 0.5:
@@ -163,15 +212,16 @@ def test_the_limits_hold_and_everyone_gets_a_turn(
     assert sorted(world.started, key=int) == [str(number) for number in range(len(arrivals))]
 
 
-@given(st.lists(SOURCES, max_size=20))
-def test_whoever_has_room_has_someone_called(sources: list[Source]) -> None:
-    line = in_line(waiting(str(number), number, source=source) for number, source in enumerate(sources))
+@given(st.lists(USED, max_size=20))
+def test_whoever_has_room_has_someone_called(used: list[list[DatasourceName]]) -> None:
+    line = in_line(waiting(str(number), number, of=each) for number, each in enumerate(used))
     capacity_now = capacity(use("x", ORDERS))
 
     called = next_up(line, capacity_now)
 
-    free = {source for source in sources if capacity_now.room_of(source)}
-    assert {each.source for each in called} == free
+    left = capacity_now.after(called)
+    assert all(left.full(each.datasources) for each in line if each not in called)
+    assert all(capacity_now.full(each.datasources) is None for each in called)
 
 
 @pytest.mark.parametrize("number", [1, 7])
