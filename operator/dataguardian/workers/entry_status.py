@@ -30,10 +30,11 @@ async def change_entry(context: Context, entry: Entry, change: Change) -> None:
         await change_execution(context, execution, change)
 
 
-async def change_execution(context: Context, execution: BackupExecution, change: Change) -> None:
-    """Change the status of a BackupExecution. Raises what ``change_status`` raises."""
+async def change_execution(context: Context, execution: BackupExecution, change: Change) -> BackupExecution:
+    """Change the status of a BackupExecution and return it as it is then. Raises what ``change_status`` raises."""
     changed = await change_status(context.kube, BACKUP_EXECUTION, execution, lambda current: change(current.status))
     context.catalog.put(BACKUP_EXECUTION, changed)
     row = rows.row_of(RUN_KINDS["backup"], changed, observed_at=now())
     if row is not None:
         rows.keep(context, row)
+    return changed

@@ -12,7 +12,7 @@ from ..domain.imports import changed_copies, changes, import_names, imported, re
 from ..domain.told import ManifestFound
 from ..errors import DataGuardianError, NotFound, SpecInvalid
 from ..kube.client import JSON, Absent, ApiRefused, Conflict, objects_path
-from ..resources.backup import BACKUP_EXECUTION, BackupExecution, BackupExecutionStatus
+from ..resources.backup import BACKUP_EXECUTION, BackupExecution, BackupExecutionStatus, Trigger
 from ..resources.common import API_VERSION
 from ..resources.storage_location import StorageLocation
 from .context import Context, now
@@ -42,10 +42,10 @@ async def take(
     by_key = {each.key: each for each in found}
     for execution in context.catalog.entries.waiting():
         if place_of(execution) == (namespace, name):
-            await _alone(execution.metadata.name, _finish(context, execution, by_key, names, complete=complete))
+            await alone(execution.metadata.name, _finish(context, execution, by_key, names, complete=complete))
     for each in found:
         if each.execution_id not in names:
-            await _alone(each.key, _import(context, location, each, names))
+            await alone(each.key, _import(context, location, each, names))
     await _tell_copies(context, location, found, began=began, complete=complete)
 
 
@@ -110,11 +110,16 @@ def _body(location: StorageLocation, found: ManifestFound, name: str) -> JSON:
         "apiVersion": API_VERSION,
         "kind": BACKUP_EXECUTION.name,
         "metadata": {"name": name, "namespace": location.metadata.namespace},
-        "spec": {
-            "backupJobRef": {"name": found.backup_job},
-            "trigger": "Import",
-            "source": {"storageLocationRef": {"name": location.metadata.name}, "key": found.key},
-        },
+        "spec": entry_spec("Import", found.backup_job, location.metadata.name, found.key),
+    }
+
+
+def entry_spec(trigger: Trigger, job: str, location: str, key: str) -> JSON:
+    """The spec of a BackupExecution that is the entry of a stored backup, and no run."""
+    return {
+        "backupJobRef": {"name": job},
+        "trigger": trigger,
+        "source": {"storageLocationRef": {"name": location}, "key": key},
     }
 
 
@@ -130,7 +135,7 @@ async def _tell_copies(
         known_since = complete and entry.seen <= began  # one that has changed since may have been stored since
         if changes(entry, name, there, complete=known_since):
             change = partial(_with_copies, name, there, known_since)
-            await _alone(entry.name, change_entry(context, entry, change))
+            await alone(entry.name, change_entry(context, entry, change))
 
 
 def _with_copies(
@@ -140,8 +145,8 @@ def _with_copies(
     return status.model_copy(update={"copies": copies})
 
 
-async def _alone(what: str, step: Awaitable[None]) -> None:
-    """Do one step; what it is refused is no reason to leave out the others."""
+async def alone(what: str, step: Awaitable[None]) -> None:
+    """Do one step of several; what it is refused is no reason to leave out the others."""
     try:
         await step
     except (ApiRefused, Conflict) as refusal:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ..domain.naming import run_folder
-from ..resources import backup
+from ..domain.naming import run_folder, sync_backup_id
+from ..resources import backup, sync
 from ..resources.backup import BackupExecution, BackupJob
 from .catalog import Catalog
 
@@ -11,14 +11,19 @@ RETRIES = 8  # of retries of retries: so many folders are looked at
 
 
 async def folders_in_use(catalog: Catalog, job: BackupJob, *, but: str = "") -> list[str]:
-    """The names of the folders of the job's runs that have not ended, of the failed runs that these try again, and of
-    backups that miss a copy: one may be on its way. ``but`` is the UID of a run that does not count."""
+    """The names of the folders of the job's runs that have not ended, of the failed runs that these try again, of
+    backups that miss a copy: one may be on its way, and of syncs that may keep their dump as a backup of the job.
+    ``but`` is the UID of a run that does not count."""
     namespace, name = job.metadata.namespace, job.metadata.name
     found: set[str] = set()
     for run in catalog.all(backup.BACKUP_EXECUTION):
         is_of_job = run.metadata.namespace == namespace and run.spec.backup_job_ref.name == name
         if is_of_job and run.metadata.uid != but:
             found.update(folder_of(each) for each in (run, *await tried_before(catalog, run)))
+    for execution in catalog.all(sync.DATABASE_SYNC_EXECUTION):
+        meta = execution.metadata
+        if meta.namespace == namespace:
+            found.add(run_folder(sync_backup_id(meta.uid), meta.creation_timestamp))
     for entry in catalog.entries.of_job(namespace, name):
         if entry.incomplete:
             found.update(copy.key.split("/")[-2] for copy in entry.copies if copy.key.count("/"))

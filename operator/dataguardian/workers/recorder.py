@@ -28,7 +28,8 @@ from ..kube.status import change_status
 from ..resources import backup
 from ..resources.backup import BackupExecution
 from ..resources.common import Resource
-from . import line, lost_results, rows, run_jobs, run_logs
+from ..resources.sync import DatabaseSyncExecution
+from . import line, lost_results, rows, run_jobs, run_logs, sync_backups
 from .context import Context, now
 from .loop import attempt
 from .operations import RUN_KINDS, RunKind
@@ -116,6 +117,8 @@ async def end(
 
     ``known`` is what the Kubernetes Job knows, for a run that ended before its start could be written.
     """
+    if isinstance(run, DatabaseSyncExecution):
+        await sync_backups.enter(context, run, report, source=run.status.source or known.get("source"), ended=ended_at)
     moved = False
 
     def change(current: Run) -> Any:
