@@ -15,13 +15,14 @@ from ..errors import DataGuardianError, EngineFailed
 from .command import Command, Login
 from .databases import DatabasesEngine
 from .loading import Blocker, Loading, Part, Waiting
+from .masking import Columns, MaskingEngine
 from .postgresql import PostgreSQL
 from .source import Contents, Source
 from .swap import Brought, InTheWay, Kept, SwapEngine
 from .target import TargetEngine
 
 
-class Engine(TargetEngine, DatabasesEngine, SwapEngine, Protocol):
+class Engine(TargetEngine, DatabasesEngine, SwapEngine, MaskingEngine, Protocol):
     """One kind of database. ``major`` is the major version of the client programs to use."""
 
     def password_file(self, password: str) -> str:
@@ -107,7 +108,8 @@ class Engine(TargetEngine, DatabasesEngine, SwapEngine, Protocol):
         """What a program meant by what it printed to stderr.
 
         ``otherwise`` is the error for a failure in the middle of the work; without it, nothing but a
-        login was under way.
+        login was under way. MaskingFailed says that the work is a masked load: the result is MaskingInvalid or
+        MaskingFailed where a rule is the cause, else LoadFailed, and has nothing of a row.
         """
 
 
@@ -117,6 +119,7 @@ __all__ = [
     "ENGINES",
     "Blocker",
     "Brought",
+    "Columns",
     "Command",
     "Contents",
     "Engine",

@@ -11,6 +11,8 @@ from dataguardian.errors import (
     DumpFailed,
     EngineFailed,
     LoadFailed,
+    MaskingFailed,
+    MaskingInvalid,
     NotFound,
     PermissionRefused,
     SpecInvalid,
@@ -107,3 +109,64 @@ def test_the_essence_of_psqls_error_has_its_short_explanations_and_no_row_of_dat
         "HINT:  Use DROP ... CASCADE to drop the dependent objects too."
     )
     assert essence(long) == "ERROR:  new row is refused"
+
+
+LINE = "psql:<stdin>:41: "
+ROW = 'CONTEXT:  COPY people, line 7: "7\tsecret failed"\nLOCATION:  errfinish, elog.c:1'
+IN_RULE = (
+    "CONTEXT:  PL/pgSQL function pg_temp_3.dg_masking_1() line 3 at SQL statement\n"
+    'COPY people, line 7: "7\tsecret failed"'
+)
+MASKED: list[tuple[str, type[DataGuardianError], str]] = [
+    (
+        f'{LINE}ERROR:  42703: masking rule of public.people.mail: column "emial" does not exist\n'
+        "CONTEXT:  PL/pgSQL function inline_code_block line 28 at RAISE",
+        MaskingInvalid,
+        'public.people.mail: column "emial" does not exist',
+    ),
+    (
+        f'{LINE}ERROR:  23514: new row for relation "people" violates check constraint "known"\n'
+        f"DETAIL:  Failing row contains (7, secret).\n{ROW}\nSCHEMA NAME:  public\nTABLE NAME:  people",
+        MaskingFailed,
+        "constraint of table people",
+    ),
+    (
+        'pg_restore: error: could not execute query: ERROR:  could not create unique index "people_mail_key"\n'
+        "DETAIL:  Key (mail)=(secret) is duplicated.\nCommand was: ALTER TABLE ONLY public.people",
+        MaskingFailed,
+        '"people_mail_key"',
+    ),
+    (
+        f"{LINE}ERROR:  0A000: moving row to another partition during a BEFORE FOR EACH ROW trigger is not supported\n"
+        f"DETAIL:  Before executing trigger secret.\n{ROW}",
+        MaskingFailed,
+        "another partition",
+    ),
+    (
+        f'{LINE}ERROR:  22P02: invalid input syntax for type integer: "secret"\n{IN_RULE}',
+        MaskingFailed,
+        "A row of table people could not be masked or loaded",
+    ),
+    (f"{LINE}ERROR:  P0001: secret is odd\n{IN_RULE}", MaskingFailed, "SQLSTATE P0001"),
+    (f'{LINE}ERROR:  42803: column "row_.a" must appear in the GROUP BY clause\n{IN_RULE}', MaskingInvalid, "GROUP BY"),
+    (f"{LINE}ERROR:  55P03: canceling statement due to lock timeout\n{IN_RULE}", TargetLocked, "lock timeout"),
+    (f"{LINE}ERROR:  53100: could not extend file: No space left on device\n{IN_RULE}", LoadFailed, "No space left"),
+    (
+        f"{LINE}FATAL:  57P01: terminating connection due to administrator command\n{IN_RULE}\n"
+        f"{LINE}server closed the connection unexpectedly\n{LINE}error: connection to server was lost",
+        LoadFailed,
+        "terminating connection",
+    ),
+]
+
+
+@pytest.mark.parametrize(("said", "expected", "told"), MASKED)
+def test_what_fails_in_a_masked_load_is_told_without_a_value_of_a_row(
+    said: str, expected: type[DataGuardianError], told: str
+) -> None:
+    error = failure(said, login(), MaskingFailed)
+
+    assert type(error) is expected
+    assert told in error.what
+    assert "'orders'" in error.what
+    assert "secret" not in str(error)
