@@ -14,6 +14,7 @@ from dataguardian.domain.naming import (
     OWNER_NAME,
     OWNER_UID,
     PROGRAM,
+    RunOperation,
     kubernetes_job_name,
 )
 from dataguardian.domain.report import Report, StoredCopy
@@ -22,6 +23,7 @@ from dataguardian.resources import restore
 from dataguardian.resources.backup import BACKUP_EXECUTION, BackupExecution
 from dataguardian.resources.common import API_VERSION, Kind, timestamp
 from dataguardian.resources.restore import RestoreRequest
+from dataguardian.resources.sync import DATABASE_SYNC_EXECUTION
 
 CHECKSUM = "sha256:" + "a" * 64
 REPORT = Report(
@@ -73,11 +75,19 @@ async def refused_restore(kube: Kubernetes, namespace: str, name: str) -> JSON:
     return await _create(kube, restore.KIND, namespace, name, spec, failed)
 
 
-async def finished_job(kube: Kubernetes, run: JSON, node: str) -> JSON:
-    """The Kubernetes Job of a backup run that is completed, and its pod, which ran on the node."""
+async def sync_run(kube: Kubernetes, namespace: str, name: str, **status: Any) -> JSON:
+    """A DatabaseSyncExecution; Running unless its status says otherwise."""
+    running = {"phase": "Running", "queuedTime": a_moment_ago(), "startTime": a_moment_ago()}
+    sides = {"source": "orders", "datasource": "staging", "strategy": "Swap"}
+    spec = {"databaseSyncJobRef": {"name": "refresh"}}
+    return await _create(kube, DATABASE_SYNC_EXECUTION, namespace, name, spec, {**running, **sides, **status})
+
+
+async def finished_job(kube: Kubernetes, run: JSON, node: str, *, operation: RunOperation = "backup") -> JSON:
+    """The Kubernetes Job of a run that is completed, and its pod, which ran on the node."""
     meta = run["metadata"]
-    name = kubernetes_job_name("backup", meta["name"])
-    labels = {MANAGED_BY: PROGRAM, OPERATION: "backup", OWNER_UID: meta["uid"]}
+    name = kubernetes_job_name(operation, meta["name"])
+    labels = {MANAGED_BY: PROGRAM, OPERATION: operation, OWNER_UID: meta["uid"]}
     pod_spec = {"restartPolicy": "Never", "containers": [{"name": CONTAINER, "image": "unused"}]}
     job = {
         "apiVersion": "batch/v1",

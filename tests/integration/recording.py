@@ -20,7 +20,7 @@ from .ended import backup_run, finished_job, refused_restore
 from .kubelet import Kubelet
 from .services import PostgresServer
 
-BACKUP, RESTORE = RUN_KINDS["backup"], RUN_KINDS["restore"]
+BACKUP, RESTORE, SYNC = RUN_KINDS["backup"], RUN_KINDS["restore"], RUN_KINDS["sync"]
 ENDED = "2026-01-02T02:09:00Z"
 LOG = '{"ts": "2026-11-24T02:09:00.000Z", "level": "success", "message": "[BACKUP] Stored"}\n'
 SEEN = "name, status, metadata -> 'execution_logs' -> 0 ->> 'message'"
@@ -70,9 +70,9 @@ class Place:
         )
         return Operator(context, Backfill(context))
 
-    def recorded(self, columns: LiteralString) -> list[tuple[Any, ...]]:
+    def recorded(self, columns: LiteralString, table: LiteralString = "backup_executions") -> list[tuple[Any, ...]]:
         """Columns of the rows of this namespace, by name."""
-        query = "SELECT namespace, " + columns + " FROM backup_executions ORDER BY name"
+        query = "SELECT namespace, " + columns + " FROM " + table + " ORDER BY name"
         return [row[1:] for row in self.server.rows(self.database, query) if row[0] == self.namespace]
 
     async def job(self, name: str) -> JSON:

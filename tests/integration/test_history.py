@@ -9,12 +9,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import psycopg
 import pytest
+from psycopg import sql
 from psycopg.rows import dict_row
 
 from dataguardian.domain.executions import STATES, State
-from dataguardian.history import ExecutionRow, History, LogLine
+from dataguardian.history import ExecutionRow, History, LogLine, RunRow, SyncRow
 from dataguardian.history.migrate import migrate
 
 from .clients import postgres_settings
@@ -41,23 +43,36 @@ async def history(postgres_server: PostgresServer, database: str, tmp_path: Path
 
 
 def execution(status: State = "queued", **known: Any) -> ExecutionRow:
-    end: dict[str, Any] = {} if status in ("queued", "running") else {"finished_at": FINISHED_AT}
     row = ExecutionRow(
         id=str(uuid.uuid4()), operation="backup", namespace="shop", name="nightly-202611240200",
         trigger="schedule", status=status, queued_at=QUEUED_AT, observed_at=OBSERVED_AT,
     )  # fmt: skip
-    return dataclasses.replace(row, **end, **known)
+    return dataclasses.replace(row, **_end(status), **known)
 
 
-def later(row: ExecutionRow, status: State, **known: Any) -> ExecutionRow:
+def synced(status: State = "queued", **known: Any) -> SyncRow:
+    row = SyncRow(
+        id=str(uuid.uuid4()), namespace="shop", name="staging-202611240200", trigger="schedule", status=status,
+        queued_at=QUEUED_AT, observed_at=OBSERVED_AT,
+    )  # fmt: skip
+    return dataclasses.replace(row, **_end(status), **known)
+
+
+def _end(status: State) -> dict[str, Any]:
+    return {} if status in ("queued", "running") else {"finished_at": FINISHED_AT}
+
+
+def later(row: RunRow, status: State, **known: Any) -> RunRow:
     """Another record of the same execution, which knows nothing but this."""
-    return dataclasses.replace(execution(status, **known), id=row.id)
+    make = synced if isinstance(row, SyncRow) else execution
+    return dataclasses.replace(make(status, **known), id=row.id)
 
 
-async def stored(history: History, row: ExecutionRow) -> dict[str, Any]:
+async def stored(history: History, row: RunRow) -> dict[str, Any]:
     async with history.connection() as connection:
         cursor = connection.cursor(row_factory=dict_row)
-        await cursor.execute("SELECT * FROM backup_executions WHERE id = %s", [row.id])
+        query = sql.SQL("SELECT * FROM {} WHERE id = %s").format(sql.Identifier(row.table))
+        await cursor.execute(query, [row.id])
         (found,) = await cursor.fetchall()
         return found
 
@@ -78,6 +93,34 @@ async def test_a_row_comes_back_as_it_was_recorded(history: History) -> None:
         "execution_logs": [{"ts": LOGS[0].ts, "level": "success", "message": "[BACKUP] Stored"}],
     }
     assert found == {name: getattr(row, name) for name in found}
+
+
+async def test_a_sync_is_recorded_from_queued_to_its_end(history: History) -> None:
+    row = synced("queued", job="staging", source="orders", target="staging")
+    figures: dict[str, Any] = {"dump_bytes": 2**40, "tables": 3, "rows": 2**40}
+    masked = "sha256:" + "a" * 64
+    ended = later(row, "completed", **figures, masking_digest=masked, metadata={"removed": 2}, logs=LOGS)
+
+    running = later(row, "running", started_at=STARTED_AT, strategy="swap")
+    told = [await history.record(each) for each in (row, running, ended, row, running, ended)]
+
+    found = await stored(history, row)
+    assert told == [True, True, True, False, False, False]
+    assert (found["job"], found["source"], found["target"]) == ("staging", "orders", "staging")
+    assert (found["status"], found["started_at"], found["finished_at"]) == ("completed", STARTED_AT, FINISHED_AT)
+    assert (found["strategy"], found["masking_digest"]) == ("swap", masked)
+    assert {name: found[name] for name in figures} == figures
+    assert found["metadata"] == {"removed": 2, "execution_logs": [msgspec.to_builtins(line) for line in LOGS]}
+
+
+async def test_the_backup_of_a_sync_may_be_linked_after_its_end_and_stays(history: History) -> None:
+    backup, row = uuid.uuid4(), synced("failed", error_code="load-failed")
+    await history.record(row)
+
+    told = [await history.record(later(row, "failed", backup_execution_id=known)) for known in (backup, backup, None)]
+
+    assert told == [True, False, False]
+    assert (await stored(history, row))["backup_execution_id"] == backup
 
 
 async def test_recording_twice_leaves_one_row(history: History) -> None:
@@ -183,3 +226,9 @@ async def test_a_row_that_breaks_the_rules_is_refused(history: History, known: d
 
     with pytest.raises(psycopg.IntegrityError):
         await history.record(row)
+
+
+@pytest.mark.parametrize("known", [{"finished_at": FINISHED_AT}, {"trigger": "retry"}, {"rows": -1}])
+async def test_a_row_of_a_sync_that_breaks_the_rules_is_refused(history: History, known: dict[str, Any]) -> None:
+    with pytest.raises(psycopg.IntegrityError):
+        await history.record(synced("queued", **known))

@@ -47,6 +47,7 @@ def test_an_empty_database_gets_the_schema(
         "audit_logs",
         "backup_executions",
         "backup_jobs",
+        "database_sync_executions",
         "database_sync_jobs",
     ]
 
@@ -80,6 +81,39 @@ def test_a_release_that_knows_fewer_columns_still_writes(
     assert postgres_server.rows(database, "SELECT kept_by, observed_at FROM backup_executions") == [(None, None)]
 
 
+def test_a_database_with_rows_gets_the_table_of_syncs_beside_them(
+    postgres_server: PostgresServer, database: str, settings: PostgresSettings
+) -> None:
+    migrate(settings, deadline_s=10)
+    postgres_server.sql(
+        database,
+        "DROP TABLE database_sync_executions",
+        "UPDATE alembic_version SET version_num = '0003'",
+        "INSERT INTO backup_executions (id, operation, namespace, name, trigger, status, queued_at)"
+        " VALUES (gen_random_uuid(), 'backup', 'shop', 'x', 'safety', 'queued', now())",
+    )
+
+    migrate(settings, deadline_s=10)
+
+    query = "SELECT (SELECT count(*) FROM backup_executions), (SELECT count(*) FROM database_sync_executions)"
+    assert postgres_server.rows(database, query) == [(1, 0)]
+
+
+def test_both_tables_of_executions_have_the_same_indexes(
+    postgres_server: PostgresServer, database: str, settings: PostgresSettings
+) -> None:
+    migrate(settings, deadline_s=10)
+
+    def indexes(table: str, datasource: str) -> list[str]:
+        query = "SELECT indexdef FROM pg_indexes WHERE tablename = '" + table + "' ORDER BY indexname"
+        found = [str(definition) for (definition,) in postgres_server.rows(database, query)]
+        return [each.replace(table, "table").replace(datasource, "datasource") for each in found]
+
+    backups, syncs = indexes("backup_executions", "datasource"), indexes("database_sync_executions", "target")
+    assert len(backups) == 5
+    assert sorted(syncs) == sorted(backups)
+
+
 def test_migrations_at_once_run_once(
     postgres_server: PostgresServer, database: str, settings: PostgresSettings, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -95,8 +129,8 @@ def test_migrations_at_once_run_once(
             future.result()
 
     steps = [vars(record)["from"] for record in caplog.records if vars(record).get("action") == "schema_ready"]
-    assert sorted(map(str, steps)) == ["0003", "0003", "0003", "None"]
-    assert postgres_server.rows(database, "SELECT version_num FROM alembic_version") == [("0003",)]
+    assert sorted(map(str, steps)) == ["0004", "0004", "0004", "None"]
+    assert postgres_server.rows(database, "SELECT version_num FROM alembic_version") == [("0004",)]
 
 
 def test_a_migration_that_fails_half_way_leaves_nothing(

@@ -2,8 +2,8 @@
 
 from ..errors import HistoryUnavailable
 from .audit import AuditRow
-from .executions import ExecutionRow
 from .logs import LogLine
 from .pool import History
+from .run_rows import ExecutionRow, RunRow, SyncRow
 
-__all__ = ["AuditRow", "ExecutionRow", "History", "HistoryUnavailable", "LogLine"]
+__all__ = ["AuditRow", "ExecutionRow", "History", "HistoryUnavailable", "LogLine", "RunRow", "SyncRow"]

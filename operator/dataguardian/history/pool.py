@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import select
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from typing import Any, Self
 
@@ -20,7 +20,8 @@ from ..errors import HistoryUnavailable
 from ..settings import PostgresSettings, read_secret
 from . import audit, executions
 from .audit import AuditRow
-from .executions import ExecutionRow, Recorded
+from .executions import Recorded
+from .run_rows import RunRow
 
 ANSWER_S = 4.5  # for all that is done inside one ``connection()``
 CONNECT_S = 3  # libpq's limit for one attempt, in whole seconds
@@ -93,15 +94,15 @@ class History:
                 remedy="It is tried again, nothing is lost; look at the server and its Secret if it lasts.",
             ) from error
 
-    async def record(self, row: ExecutionRow) -> bool:
+    async def record(self, row: RunRow) -> bool:
         """Record an execution as ``executions.upsert`` does. Raises HistoryUnavailable or ConfigInvalid."""
         async with self.connection() as connection:
             return await executions.upsert(connection, row)
 
-    async def recorded(self, ids: Iterable[str]) -> dict[str, Recorded]:
-        """What the table has of executions, by id. Raises HistoryUnavailable or ConfigInvalid."""
+    async def recorded(self, rows: Collection[RunRow]) -> dict[str, Recorded]:
+        """What the tables have of the executions of these rows, by id. Raises HistoryUnavailable or ConfigInvalid."""
         async with self.connection() as connection:
-            return await executions.recorded(connection, ids)
+            return await executions.recorded(connection, rows)
 
     async def audit(self, row: AuditRow) -> bool:
         """Add to the audit log as ``audit.add`` does. Raises HistoryUnavailable or ConfigInvalid."""

@@ -6,7 +6,7 @@ import logging
 from datetime import datetime, timedelta
 
 from ..domain.executions import TERMINAL
-from ..history import ExecutionRow, executions
+from ..history import RunRow, executions
 from ..kube.client import JSON
 from ..kube.listing import pages
 from . import rows, run_logs
@@ -46,7 +46,7 @@ class Backfill:
         async for bodies in pages(self._context.kube, run_kind.kind, JSON, silence_s=SILENCE_S):
             page = _rows(run_kind, bodies, observed_at)
             open_rows.difference_update(page)
-            recorded = await self._context.history.recorded(page)
+            recorded = await self._context.history.recorded(page.values())
             for row in page.values():
                 known = recorded.get(row.id)
                 if known is None:
@@ -54,7 +54,7 @@ class Backfill:
                 elif known.is_behind(row):
                     await rows.write(self._context.history.record, row)
 
-    async def _add(self, run_kind: RunKind, row: ExecutionRow) -> None:
+    async def _add(self, run_kind: RunKind, row: RunRow) -> None:
         """Write a row that is missing, and expect its log as long as there may be one."""
         ended_at = row.finished_at or now()
         if row.status in TERMINAL and now() - ended_at < timedelta(seconds=run_logs.TTL_SECONDS):
@@ -70,6 +70,6 @@ class Backfill:
         log.info("Rows of deleted runs were ended", extra={"action": "rows_ended", "rows": ended})
 
 
-def _rows(run_kind: RunKind, bodies: list[JSON], observed_at: datetime) -> dict[str, ExecutionRow]:
+def _rows(run_kind: RunKind, bodies: list[JSON], observed_at: datetime) -> dict[str, RunRow]:
     found = (rows.row_of(run_kind, run_kind.kind.model.read(body), observed_at=observed_at) for body in bodies)
     return {row.id: row for row in found if row is not None}

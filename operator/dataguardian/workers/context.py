@@ -10,7 +10,7 @@ from typing import Any
 
 from ..domain.evidence import Evidence
 from ..domain.told import ManifestFound
-from ..history import AuditRow, ExecutionRow, History
+from ..history import AuditRow, History, RunRow
 from ..kube.client import JSON, Kubernetes
 from ..queue import Queue
 from ..resources.backup import BackupExecution
@@ -32,7 +32,7 @@ class Unlogged:
     namespace: str
     job: str  # name of the Kubernetes Job
     pods: Sequence[str]  # one for each try, oldest first
-    row: ExecutionRow
+    row: RunRow
     unreadable_since: datetime | None = None
     next_try: datetime | None = None
 
@@ -63,7 +63,7 @@ class Context:
     # Logs that history has not got yet, by the UID of the Kubernetes Job.
     unlogged: dict[str, Unlogged] = field(default_factory=dict)
     # Rows that history has not got yet, by execution; what a restart loses of them, the backfill finds again.
-    unwritten: dict[str, ExecutionRow] = field(default_factory=dict)
+    unwritten: dict[str, RunRow] = field(default_factory=dict)
     # The same of the audit log, by id.
     unaudited: dict[str, AuditRow] = field(default_factory=dict)
     # Ended runs that the status of their BackupJob does not show yet, by UID.

@@ -94,7 +94,7 @@ async def _is_recorded(context: Context, run_kind: RunKind, run: Run) -> bool:
     uid = run.metadata.uid
     if row is None or row.id in context.unwritten or uid in context.unsummarized or uid in context.unproven:
         return False
-    known = (await context.history.recorded([row.id])).get(row.id)
+    known = (await context.history.recorded([row])).get(row.id)
     if known is None or known.is_behind(row):
         return False
     meta = run.metadata

@@ -6,13 +6,15 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
+from uuid import UUID
 
 from ..domain.executions import as_state, may_become
+from ..domain.naming import RunOperation, sync_backup_id
 from ..errors import DataGuardianError
-from ..history import AuditRow, ExecutionRow, LogLine
-from ..history.executions import Operation, Trigger
-from ..resources.backup import BackupExecutionSpec, BackupExecutionStatus
+from ..history import AuditRow, ExecutionRow, LogLine, RunRow, SyncRow
+from ..history.run_rows import Trigger
+from ..resources.backup import BackupExecution
 from ..resources.common import Resource
 from ..resources.restore import RestoreRequest
 from ..resources.sync import DatabaseSyncExecution
@@ -36,39 +38,39 @@ RowT = TypeVar("RowT")
 
 def row_of(
     run_kind: RunKind, run: Resource[Any, Any], *, observed_at: datetime, logs: Sequence[LogLine] = ()
-) -> ExecutionRow | None:
+) -> RunRow | None:
     """What the run object says, as a row; None for a run that is not accepted yet."""
     status = run.status
     state = as_state(status.phase)
-    if state is None or isinstance(run, DatabaseSyncExecution):
+    if state is None:
         return None
-    is_verification = isinstance(run, RestoreRequest) and run.spec.verification_mode
+    row, told = ROWS[run_kind.operation]
     # An imported backup keeps the id of its manifest, and was never queued.
-    return ExecutionRow(
+    return row(
         id=status.execution_id or run.metadata.uid,
-        operation="verify" if is_verification else cast(Operation, run_kind.operation),
         namespace=run.metadata.namespace,
         name=run.metadata.name,
+        trigger=TRIGGERS[run.spec.trigger],
         status=state,
         queued_at=status.queued_time or status.start_time or run.metadata.creation_timestamp,
         observed_at=observed_at,
-        datasource=status.datasource,
         started_at=status.start_time,
         finished_at=status.completion_time,
         dump_bytes=status.dump_bytes,
-        stored_bytes=status.stored_bytes,
         error_code=status.error.code if status.error else None,
         error_message=status.error.message if status.error else None,
         logs=logs,
-        **(_of_restore(run) if isinstance(run, RestoreRequest) else _of_backup(run)),
+        **told(run),
     )
 
 
-def _of_backup(run: Resource[BackupExecutionSpec, BackupExecutionStatus]) -> dict[str, Any]:
+def _of_backup(run: BackupExecution) -> dict[str, Any]:
     status = run.status
     return {
+        "operation": "backup",
         "job": run.spec.backup_job_ref.name,
-        "trigger": TRIGGERS[run.spec.trigger],
+        "datasource": status.datasource,
+        "stored_bytes": status.stored_bytes,
         "checksum": status.checksum,
         "copies": [copy.wire() for copy in status.copies],
         "kept_by": status.kept_by,
@@ -80,13 +82,38 @@ def _of_restore(run: RestoreRequest) -> dict[str, Any]:
     found = {"verification": status.verification, "preview": status.preview}
     told: dict[str, Any] = {name: model.wire() for name, model in found.items() if model is not None}
     return {
+        "operation": "verify" if spec.verification_mode else "restore",
         "job": status.backup_job,
-        "trigger": TRIGGERS[spec.trigger],
+        "datasource": status.datasource,
+        "stored_bytes": status.stored_bytes,
         "metadata": {**told, **({"dry_run": True} if spec.dry_run else {})},
     }
 
 
-def keep(context: Context, row: ExecutionRow) -> None:
+def _of_sync(run: DatabaseSyncExecution) -> dict[str, Any]:
+    status = run.status
+    figures = {name: getattr(status, name) for name in ("removed", "masked_columns", "switch_milliseconds")}
+    return {
+        "job": run.spec.database_sync_job_ref.name,
+        "source": status.source,
+        "target": status.datasource,
+        "strategy": status.strategy.lower() if status.strategy else None,
+        "tables": status.tables,
+        "rows": status.rows,
+        "masking_digest": status.masking_digest,
+        "backup_execution_id": UUID(sync_backup_id(run.metadata.uid)) if status.backup_execution else None,
+        "metadata": {name: figure for name, figure in figures.items() if figure is not None},
+    }
+
+
+ROWS: dict[RunOperation, tuple[type[RunRow], Callable[[Any], dict[str, Any]]]] = {
+    "backup": (ExecutionRow, _of_backup),
+    "restore": (ExecutionRow, _of_restore),
+    "sync": (SyncRow, _of_sync),
+}
+
+
+def keep(context: Context, row: RunRow) -> None:
     """Have the row written soon. One of an earlier state than what waits already says nothing new."""
     waiting = context.unwritten.get(row.id)
     if waiting is None:

@@ -12,7 +12,7 @@ from functools import partial
 from ..domain.naming import OWNER_UID, Operation, human_seconds, kubernetes_job_name
 from ..domain.outcome import finished
 from ..errors import DataGuardianError, Unavailable
-from ..history import ExecutionRow, LogLine
+from ..history import LogLine, RunRow
 from ..kube.client import JSON, Absent, jobs_path, pods_path
 from ..resources.common import timestamp
 from . import rows
@@ -29,7 +29,7 @@ RETRY = timedelta(seconds=15)
 GIVE_UP = timedelta(minutes=10)  # after which a log that could not be read is lost
 
 
-def expect(context: Context, job: JSON, pods: Sequence[JSON], row: ExecutionRow) -> None:
+def expect(context: Context, job: JSON, pods: Sequence[JSON], row: RunRow) -> None:
     """Have the log of an ended run added to its row, and its Kubernetes Job collected after that."""
     meta = job["metadata"]
     tries = sorted(pods, key=lambda pod: str(pod["metadata"]["creationTimestamp"]))
@@ -38,7 +38,7 @@ def expect(context: Context, job: JSON, pods: Sequence[JSON], row: ExecutionRow)
     context.unlogged.setdefault(meta["uid"], waiting)
 
 
-async def look_for(context: Context, operation: Operation, row: ExecutionRow) -> None:
+async def look_for(context: Context, operation: Operation, row: RunRow) -> None:
     """Expect the log of a run that history knew nothing of, while its Kubernetes Job is there."""
     name = kubernetes_job_name(operation, row.name)
     try:
