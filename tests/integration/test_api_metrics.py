@@ -20,7 +20,7 @@ from dataguardian.history import History
 from dataguardian.kube import listing
 from dataguardian.kube.client import Kubernetes, objects_path
 from dataguardian.queue import Entry, Queue
-from dataguardian.resources import backup, datasource, restore, storage_location
+from dataguardian.resources import backup, datasource, restore, storage_location, sync
 from dataguardian.resources.common import API_VERSION, Kind
 
 from .clients import postgres_settings, redis_settings
@@ -31,6 +31,7 @@ AT_THREE = "2026-11-24T03:00:00Z"
 TWO, THREE = (datetime(2026, 11, 24, hour, tzinfo=UTC).timestamp() for hour in (2, 3))
 
 JOB = {"datasourceRef": {"name": "orders"}, "storage": {"locations": [{"name": "primary"}]}}
+SYNC_JOB = {"sourceRef": {"name": "orders"}, "targetRef": {"name": "staging"}}
 DATASOURCE = {
     "engine": "postgresql", "host": "orders-db", "database": "orders", "credentialsSecretRef": {"name": "orders"},
 }  # fmt: skip
@@ -83,6 +84,10 @@ def run_of(job: str) -> dict[str, Any]:
     return {"backupJobRef": {"name": job}}
 
 
+def sync_of(job: str) -> dict[str, Any]:
+    return {"databaseSyncJobRef": {"name": job}}
+
+
 async def test_metrics_show_the_release_and_what_is_up(clients: Clients) -> None:
     found = await scrape(clients)
 
@@ -93,15 +98,18 @@ async def test_metrics_show_the_release_and_what_is_up(clients: Clients) -> None
 async def test_metrics_show_the_last_success_the_size_and_the_next_slot(
     clients: Clients, kube: Kubernetes, namespace: str
 ) -> None:
-    status = {"lastSuccessfulTime": AT_TWO, "lastSuccessfulSizeBytes": 286261248, "nextScheduleTime": AT_THREE}
-    await make(kube, backup.BACKUP_JOB, namespace, "nightly", JOB, status)
+    last = {"lastSuccessfulTime": AT_TWO, "nextScheduleTime": AT_THREE, "missedSchedules": 7}
+    await make(kube, backup.BACKUP_JOB, namespace, "nightly", JOB, {**last, "lastSuccessfulSizeBytes": 286261248})
+    await make(kube, sync.DATABASE_SYNC_JOB, namespace, "staging", SYNC_JOB, last)
 
     found = await scrape(clients)
 
-    nightly = key(namespace=namespace, name="nightly")
-    assert found["backup_last_success_timestamp_seconds"][nightly] == TWO
-    assert found["backup_size_bytes"][nightly] == 286261248
-    assert found["backup_next_schedule_timestamp_seconds"][nightly] == THREE
+    for operation, name in (("backup", "nightly"), ("sync", "staging")):
+        of_job = key(namespace=namespace, name=name)
+        assert found[f"{operation}_last_success_timestamp_seconds"][of_job] == TWO
+        assert found[f"{operation}_next_schedule_timestamp_seconds"][of_job] == THREE
+        assert found[f"{operation}_missed_schedules_total"][of_job] == 7
+    assert found["backup_size_bytes"][key(namespace=namespace, name="nightly")] == 286261248
 
 
 async def test_a_job_that_never_succeeded_has_no_last_success(
@@ -118,16 +126,17 @@ async def test_the_last_attempt_is_the_newest_run_of_the_job_whatever_became_of_
     clients: Clients, kube: Kubernetes, namespace: str
 ) -> None:
     await make(kube, backup.BACKUP_JOB, namespace, "nightly", JOB)
-    for name, started in (("b", AT_THREE), ("c", AT_TWO)):
-        status = {"phase": "Failed", "startTime": started, "completionTime": started}
-        await make(kube, backup.BACKUP_EXECUTION, namespace, name, run_of("nightly"), status)
-    await make(kube, backup.BACKUP_EXECUTION, namespace, "gone", run_of("gone"), {"startTime": AT_THREE})
+    await make(kube, sync.DATABASE_SYNC_JOB, namespace, "nightly", SYNC_JOB)
+    for run_kind, of in ((backup.BACKUP_EXECUTION, run_of), (sync.DATABASE_SYNC_EXECUTION, sync_of)):
+        for name, started in (("b", AT_THREE), ("c", AT_TWO)):
+            status = {"phase": "Failed", "startTime": started, "completionTime": started}
+            await make(kube, run_kind, namespace, name, of("nightly"), status)
+        await make(kube, run_kind, namespace, "gone", of("gone"), {"startTime": AT_THREE})
 
-    attempts = (await scrape(clients))["backup_last_attempt_timestamp_seconds"]
+    found = await scrape(clients)
 
-    assert {labels: value for labels, value in attempts.items() if namespace in labels} == {
-        key(namespace=namespace, name="nightly"): THREE
-    }
+    assert _of_namespace(found, "backup_last_attempt_timestamp_seconds", namespace) == {"nightly": THREE}
+    assert _of_namespace(found, "sync_last_attempt_timestamp_seconds", namespace) == {"nightly": THREE}
 
 
 async def test_executions_are_counted_by_operation_and_state(
@@ -140,15 +149,17 @@ async def test_executions_are_counted_by_operation_and_state(
     await make(kube, backup.BACKUP_EXECUTION, namespace, "new", run_of("x"))
     await make(kube, restore.KIND, namespace, "back", RESTORE, {"phase": "Running"})
     await make(kube, restore.KIND, namespace, "drill", VERIFY, {"phase": "Failed"})
+    await make(kube, sync.DATABASE_SYNC_EXECUTION, namespace, "copy", sync_of("x"), {"phase": "Cancelled"})
 
     after = (await scrape(clients))["executions"]
 
-    assert len(after) == 3 * 5  # every operation with every state, also with none
+    assert len(after) == 4 * 5  # every operation with every state, also with none
     assert {labels: after[labels] - before[labels] for labels in after if after[labels] != before[labels]} == {
         key(operation="backup", status="completed"): 5,
         key(operation="backup", status="queued"): 1,
         key(operation="restore", status="running"): 1,
         key(operation="verify", status="failed"): 1,
+        key(operation="sync", status="cancelled"): 1,
     }
 
 

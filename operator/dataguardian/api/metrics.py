@@ -8,7 +8,7 @@ from typing import Any
 
 from aiohttp import web
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
-from prometheus_client.metrics_core import GaugeMetricFamily, Metric
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from .. import __version__
@@ -17,11 +17,11 @@ from ..errors import QueueUnavailable
 from ..queue import QUEUES, Queue
 from .clients import Remembered
 from .health import SERVICES, Services
-from .inventory import Inventory
+from .inventory import JOB_KINDS, Inventory, JobKind, Jobs
 
 PREFIX = "dataguardian_"
 OBJECT = ("namespace", "name")
-OPERATIONS = ("backup", "restore", "verify")
+OPERATIONS = ("backup", "restore", "verify", "sync")
 
 INVENTORY: web.AppKey[Remembered[Inventory | None]] = web.AppKey("inventory")
 QUEUE: web.AppKey[Queue] = web.AppKey("queue")
@@ -72,18 +72,7 @@ def _of_objects(found: Inventory) -> Iterable[Metric]:
         (operation, state): found.executions[operation, as_phase(state)] for operation in OPERATIONS for state in STATES
     }
     return (
-        _gauge(
-            "backup_last_success_timestamp_seconds",
-            "When the newest good backup of a BackupJob ended.", OBJECT, found.last_success,
-        ),
-        _gauge(
-            "backup_last_attempt_timestamp_seconds",
-            "When the newest run of a BackupJob started.", OBJECT, found.last_attempt,
-        ),
-        _gauge(
-            "backup_next_schedule_timestamp_seconds",
-            "When a BackupJob is due next.", OBJECT, found.next_schedule,
-        ),
+        *(metric for job_kind in JOB_KINDS for metric in _of_jobs(job_kind, found.jobs[job_kind.operation])),
         _gauge("backup_size_bytes", "Stored size of the newest good backup.", OBJECT, found.size_bytes),
         *_of_recoverability(found),
         _gauge(
@@ -97,6 +86,28 @@ def _of_objects(found: Inventory) -> Iterable[Metric]:
         _gauge("executions", "Run objects by state.", ("operation", "status"), executions),
         _gauge("datasource_up", "Whether the last check could log in.", OBJECT, found.datasource_up),
         _gauge("storage_up", "Whether the last check could write.", OBJECT, found.storage_up),
+    )  # fmt: skip
+
+
+def _of_jobs(job_kind: JobKind, figures: Jobs) -> Iterable[Metric]:
+    prefix, kind = job_kind.operation, job_kind.kind.name
+    return (
+        _gauge(
+            f"{prefix}_last_success_timestamp_seconds",
+            f"When the newest good {prefix} of a {kind} ended.", OBJECT, figures.last_success,
+        ),
+        _gauge(
+            f"{prefix}_last_attempt_timestamp_seconds",
+            f"When the newest run of a {kind} started.", OBJECT, figures.last_attempt,
+        ),
+        _gauge(
+            f"{prefix}_next_schedule_timestamp_seconds",
+            f"When a {kind} is due next.", OBJECT, figures.next_schedule,
+        ),
+        _family(
+            CounterMetricFamily, f"{prefix}_missed_schedules_total",
+            f"Slots of a {kind} that did not run.", OBJECT, figures.missed_schedules,
+        ),
     )  # fmt: skip
 
 
@@ -125,8 +136,18 @@ def _of_recoverability(found: Inventory) -> Iterable[Metric]:
     )  # fmt: skip
 
 
-def _gauge(name: str, help_text: str, labels: tuple[str, ...], samples: Samples) -> GaugeMetricFamily:
-    family = GaugeMetricFamily(PREFIX + name, help_text, labels=labels)
+def _gauge(name: str, help_text: str, labels: tuple[str, ...], samples: Samples) -> Metric:
+    return _family(GaugeMetricFamily, name, help_text, labels, samples)
+
+
+def _family(
+    family: type[GaugeMetricFamily | CounterMetricFamily],
+    name: str,
+    help_text: str,
+    labels: tuple[str, ...],
+    samples: Samples,
+) -> Metric:
+    made = family(PREFIX + name, help_text, labels=labels)
     for values, value in samples.items():
-        family.add_metric(values, value)
-    return family
+        made.add_metric(values, value)
+    return made
