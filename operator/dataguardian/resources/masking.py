@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 from pydantic.config import JsonDict
 
-from .common import Model, SecretKeyReference, rule, validated
+from .common import Model, ObjectName, SecretKey, rule, validated
 
 How = Literal["null", "fixed", "hash", "email", "name", "digits", "shuffle", "sql"]
 KEYED: tuple[How, ...] = ("hash", "email", "name", "digits")
@@ -46,6 +46,13 @@ class MaskingRule(MaskedColumn):
     )
 
 
+class MaskingKey(Model):
+    """The key of the hashes."""
+
+    name: ObjectName = Field(description="Name of the Secret, in the same namespace.")
+    key: SecretKey = Field(default="key", description="Key inside the Secret.")
+
+
 class Masking(Model):
     """Which columns are masked, and whether each column must be decided on."""
 
@@ -71,6 +78,6 @@ class Masking(Model):
     allow_large_objects: bool = Field(
         default=False, description="Whether the source may have large objects, which are copied as they are."
     )
-    key_secret_ref: SecretKeyReference | None = Field(
+    key_secret_ref: MaskingKey | None = Field(
         default=None, description="Secret with the key of the hashes, of 16 bytes at least."
     )
