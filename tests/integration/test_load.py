@@ -191,7 +191,7 @@ def load(pod: Pod, copy: str, monkeypatch: pytest.MonkeyPatch) -> Load:
         login.prepare(endpoint, engine),
         major,
         major,
-        drop_existing=False,
+        replaces="nothing",
         lock_timeout_seconds=60,
         application="dataguardian-test",
     )

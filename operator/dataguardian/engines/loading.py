@@ -9,8 +9,8 @@ import msgspec
 
 from .command import Command
 
-# All of a dump; or only its tables and rows, so that what is built from them can be built by several connections.
-Part = Literal["whole", "rows"]
+# Of a dump: its tables, and all else that rows need; their rows; and what is built from rows, such as indexes.
+Part = Literal["tables", "rows", "built"]
 
 
 class Blocker(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,12 +38,34 @@ class Loading(Protocol):
         """The client that runs the script, under the load's own application name. It reads statements from stdin."""
 
     def begin(self) -> str:
-        """Statements that open the transaction and answer with its id; what follows answers not before ``closing``."""
+        """Statements that open the transaction and answer with its id."""
 
-    def script(self, part: Part, *, clean: bool) -> Command:
+    def subscriptions(self) -> str:
+        """Statements that find out from where else the database gets rows; ``names`` reads the answer."""
+
+    def names(self, lines: Sequence[str]) -> list[str]:
+        """What ``subscriptions`` answered."""
+
+    def clear(self) -> str:
+        """Statements that drop all that a dump of the database would hold, but what extensions have made.
+
+        A schema that stays, because extensions are in it, gets the rights of a new one. For the open transaction.
+        """
+
+    def script(
+        self,
+        parts: Sequence[Part] = (),
+        *,
+        head: str | None = None,
+        listing: str | None = None,
+        rights: bool = True,
+        clean: bool = False,
+    ) -> Command:
         """Read a dump from stdin and write the script to stdout, as it goes: settings, statements, rows.
 
-        ``clean``: the script itself drops what it makes, where it exists.
+        No ``parts`` are all of them. ``head`` is a path to the head of a dump, which is read instead; ``listing`` to a
+        list of what is made, when that is not all. ``rights``: with grants. ``clean``: the script itself drops what it
+        makes, where it exists.
         """
 
     def opening(self, lines: bytes) -> bytes | None:
@@ -54,6 +76,9 @@ class Loading(Protocol):
 
         Raises ValueError when no whole script ends so.
         """
+
+    def whole(self, script: bytes, before: bytes = b"") -> bytes:
+        """A script as it is to be run; ``before`` is run after its settings. Raises ValueError when it is none."""
 
     def loaded(self, lines: Sequence[str]) -> list[int]:
         """How many rows the server has taken for each table of the dump, in the dump's order."""
@@ -76,6 +101,9 @@ class Loading(Protocol):
     def contents(self) -> Command:
         """Read the head of a dump from stdin until its table of contents is complete, and write that to stdout."""
 
+    def contents_of(self, head: str, parts: Sequence[Part]) -> Command:
+        """Write of the table of contents what belongs to these parts. ``head`` is a path to the dump's head."""
+
     def dropped(self, listing: bytes) -> bytes:
         """Of what ``contents`` wrote, what is to be dropped by a statement of its own."""
 
@@ -88,8 +116,23 @@ class Loading(Protocol):
     def hidden(self, listing: bytes) -> bytes:
         """Of what ``contents`` wrote, what hides rows; empty when nothing does."""
 
-    def hiding(self, head: str, listing: str) -> Command:
-        """Write statements for a session of this load that hide what is listed; see ``dropping``."""
+    def granted(self, listing: bytes) -> bytes:
+        """Of what ``contents_of`` wrote, the grants."""
+
+    def kept(self, listing: bytes) -> bytes:
+        """Of what ``contents`` wrote, what may have stayed where all else was dropped: it can be there already."""
+
+    def cleared(self, listing: bytes) -> bytes:
+        """Of what ``contents`` wrote, what is made where all was dropped that may go; the rest is ``kept``."""
+
+    def where_absent(self, script: bytes) -> bytes:
+        """A script about what is ``kept`` that makes it only where it is not there."""
+
+    def extensions(self, listing: bytes) -> bytes:
+        """Of what ``contents`` wrote, the extensions; empty when there are none."""
+
+    def moving(self, script: bytes) -> str:
+        """Statements that move extensions which are there to the schemas in which this script makes them."""
 
     def build(self, head: str, jobs: int) -> Command:
         """Make what is built from rows: indexes, constraints, triggers. ``head`` is a path to the dump's head."""

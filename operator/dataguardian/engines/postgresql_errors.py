@@ -71,7 +71,7 @@ def _locked(said: str, login: Login) -> DataGuardianError:
 def _target_locked(said: str, login: Login) -> DataGuardianError:
     return TargetLocked(
         f"What is replaced in datasource {login.endpoint.datasource!r} stayed locked by other sessions: {said}",
-        remedy="End these sessions, or set a longer spec.lockTimeoutSeconds; then restore again.",
+        remedy="End these sessions, or set a longer spec.lockTimeoutSeconds; then run it again.",
     )
 
 

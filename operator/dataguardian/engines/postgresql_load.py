@@ -15,7 +15,7 @@ from pathlib import PurePath
 import msgspec
 
 from ..domain.plan import Endpoint
-from . import postgresql_queries
+from . import postgresql_clearing, postgresql_queries
 from .command import Command
 from .loading import Part, Waiting
 
@@ -26,10 +26,12 @@ _END = re.compile(
     rb"\nCOMMIT;\n+--\n-- PostgreSQL database dump complete\n--\n+(?P<unrestrict>(?:\\unrestrict \w+\n+)?)\Z"
 )
 _COPIED = re.compile("COPY [0-9]+")
+# Of all that a script answers, the numbers of rows are kept until it ends; a large object has many others.
+_COUNTED = b'\\set QUIET off\n\\o |grep -a "^COPY " | tail -n 100000\n'
+_COUNTED_END = b"\\o\n\\set QUIET on\n"
 # Between the settings and what is made: the drops, where line breaks and dashes may stand in quoted names.
 _DROPS = re.compile(rb'\nSET row_security = \w+;\n(?P<drops>(?:"[^"]*"|[^"])*?\n)(?=SET |--\n)')
-_SECTIONS: Mapping[Part, tuple[str, ...]] = {"whole": (), "rows": ("--section=pre-data", "--section=data")}
-_BUILT = "--section=post-data"
+_SECTIONS: Mapping[Part, str] = {"tables": "pre-data", "rows": "data", "built": "post-data"}
 _CLEAN = ("--clean", "--if-exists")
 # Data, which the head of a dump does not have; and what goes with its table: of a partition it cannot be dropped by
 # itself, which pg_restore would try, and one of its name may belong to a table that the backup does not know.
@@ -39,6 +41,15 @@ _NOT_DROPPED = re.compile(
 )
 # What switches policies on. It comes after the rows in a dump; to do it twice is nothing.
 _HIDDEN = re.compile(rb"^\d+; \d+ \d+ ROW SECURITY .*\n", re.MULTILINE)
+_GRANTED = re.compile(rb"^\d+; \d+ \d+ ACL .*\n", re.MULTILINE)
+# Where all is dropped that may go, a schema stays if an extension is in it, and the extension keeps its comment: to
+# write one takes the extension's owner, who is often another role than the database's.
+_KEPT = re.compile(rb"^\d+; \d+ \d+ SCHEMA .*\n", re.MULTILINE)
+_STAYING = re.compile(rb"^\d+; \d+ \d+ (SCHEMA|COMMENT - EXTENSION) .*\n", re.MULTILINE)
+_EXTENSION = re.compile(rb"^\d+; \d+ \d+ EXTENSION .*\n", re.MULTILINE)
+_IDENTIFIER = r'("(?:[^"]|"")+"|\w+)'
+_PLACED = re.compile(f"^CREATE EXTENSION IF NOT EXISTS {_IDENTIFIER} WITH SCHEMA {_IDENTIFIER};$", re.MULTILINE)
+_CREATE_SCHEMA = re.compile(rb'(?P<other>--.*|"[^"]*")|^CREATE SCHEMA (?=[\w"])', re.MULTILINE)
 
 
 class PostgreSQLLoading:
@@ -70,9 +81,33 @@ class PostgreSQLLoading:
     def begin(self) -> str:
         return postgresql_queries.BEGIN_LOAD
 
-    def script(self, part: Part, *, clean: bool) -> Command:
-        replacing = _CLEAN if clean else ()
-        return self._restore("--single-transaction", *replacing, *_SECTIONS[part], "--file=-")
+    def subscriptions(self) -> str:
+        return postgresql_clearing.SUBSCRIPTIONS
+
+    def names(self, lines: Sequence[str]) -> list[str]:
+        return [msgspec.json.decode(line, type=str) for line in lines]
+
+    def clear(self) -> str:
+        return postgresql_clearing.clear(self._lock_timeout_ms)
+
+    def script(
+        self,
+        parts: Sequence[Part] = (),
+        *,
+        head: str | None = None,
+        listing: str | None = None,
+        rights: bool = True,
+        clean: bool = False,
+    ) -> Command:
+        return self._restore(
+            "--single-transaction",
+            "--file=-",
+            *_sections(parts),
+            *([f"--use-list={listing}"] if listing else []),
+            *([] if rights else ["--no-privileges"]),
+            *(_CLEAN if clean else ()),
+            *([head] if head else []),
+        )
 
     def opening(self, lines: bytes) -> bytes | None:
         *settings, last, rest = lines.split(b"\n")
@@ -85,13 +120,20 @@ class PostgreSQLLoading:
         if self._server < TRANSACTION_TIMEOUT:
             changed[b"SET transaction_timeout = 0;"] = []
         kept = [new for line in settings for new in changed.get(line, [line])]
-        return b"\n".join([*kept, last, b""])
+        return _COUNTED + b"\n".join([*kept, last, b""])
 
     def closing(self, tail: bytes) -> bytes:
         end = _END.search(tail)
         if end is None:
             raise ValueError(tail[-200:])
-        return tail[: end.start() + 1] + end["unrestrict"] + b"\\o\n"
+        return tail[: end.start() + 1] + end["unrestrict"] + _COUNTED_END
+
+    def whole(self, script: bytes, before: bytes = b"") -> bytes:
+        rest = script.index(b"\n", script.index(_LAST_SETTING)) + 1
+        opening = self.opening(script[:rest])
+        if opening is None:
+            raise ValueError(script[:rest])
+        return opening + before + self.closing(script[rest:])
 
     def loaded(self, lines: Sequence[str]) -> list[int]:
         return [int(line.removeprefix("COPY ")) for line in lines if _COPIED.fullmatch(line)]
@@ -114,6 +156,9 @@ class PostgreSQLLoading:
     def contents(self) -> Command:
         return self._restore("--list")
 
+    def contents_of(self, head: str, parts: Sequence[Part]) -> Command:
+        return self._restore("--list", *_sections(parts), head)
+
     def dropped(self, listing: bytes) -> bytes:
         return _NOT_DROPPED.sub(b"", listing)
 
@@ -127,13 +172,29 @@ class PostgreSQLLoading:
     def hidden(self, listing: bytes) -> bytes:
         return b"".join(_HIDDEN.findall(listing))
 
-    def hiding(self, head: str, listing: str) -> Command:
-        return self._restore(f"--use-list={listing}", "--file=-", head)
+    def granted(self, listing: bytes) -> bytes:
+        return b"".join(_GRANTED.findall(listing))
+
+    def kept(self, listing: bytes) -> bytes:
+        return b"".join(_KEPT.findall(listing))
+
+    def cleared(self, listing: bytes) -> bytes:
+        return _STAYING.sub(b"", listing)
+
+    def where_absent(self, script: bytes) -> bytes:
+        return _CREATE_SCHEMA.sub(lambda found: found["other"] or b"CREATE SCHEMA IF NOT EXISTS ", script)
+
+    def extensions(self, listing: bytes) -> bytes:
+        return b"".join(_EXTENSION.findall(listing))
+
+    def moving(self, script: bytes) -> str:
+        found = _PLACED.findall(script.decode(errors="replace"))
+        return postgresql_clearing.move_extensions([(_unquoted(name), _unquoted(schema)) for name, schema in found])
 
     def build(self, head: str, jobs: int) -> Command:
         # As a bare name, a database called "host=elsewhere" would be read as where to connect to.
         database = f"--dbname=dbname={quoted(self._database)}"
-        return self._restore("--no-password", f"--jobs={jobs}", _BUILT, database, head)
+        return self._restore("--no-password", f"--jobs={jobs}", *_sections(["built"]), database, head)
 
     def _restore(self, *arguments: str) -> Command:
         argv = (self._program("pg_restore"), "--exit-on-error", *self._left_out, *arguments)
@@ -141,6 +202,14 @@ class PostgreSQLLoading:
 
     def _program(self, name: str) -> str:
         return str(self._programs / name)
+
+
+def _sections(parts: Sequence[Part]) -> list[str]:
+    return [f"--section={_SECTIONS[part]}" for part in parts]
+
+
+def _unquoted(identifier: str) -> str:
+    return identifier[1:-1].replace('""', '"') if identifier.startswith('"') else identifier
 
 
 def psql(program: str, environment: Mapping[str, str]) -> Command:

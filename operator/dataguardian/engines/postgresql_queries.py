@@ -48,15 +48,12 @@ SELECT pg_catalog.format('SELECT pg_catalog.json_build_array(%L, %L, count(*)) F
 # The server looks every other second whether the load's client is still there: else it would finish a long statement,
 # such as an index, before it rolled back and gave back its locks. From 14 on, and not on every platform.
 # With array_nulls off it would read each NULL in an array as a text; the script itself says nothing of that.
-# Of all answers that follow, the numbers of rows are kept until the output is closed; a large object has many others.
 BEGIN_LOAD = """\
 SELECT count(pg_catalog.set_config(name, '2s', false)) AS ignored FROM pg_catalog.pg_settings
  WHERE name = 'client_connection_check_interval' AND pg_catalog.version() ~ 'linux' \\gset
 SET array_nulls = on;
 BEGIN;
 SELECT pg_catalog.txid_current();
-\\set QUIET off
-\\o |grep -a "^COPY " | tail -n 100000
 """
 
 _LOADS = "application_name = {} AND datname = pg_catalog.current_database() AND pid <> pg_catalog.pg_backend_pid()"

@@ -23,7 +23,7 @@ class Memory:
         self.path = f"/proc/self/fd/{self.file}"
         self.write(content)
 
-    def write(self, content: bytes) -> int:
+    def write(self, content: bytes | memoryview) -> int:
         """Append all of it; return its size in bytes."""
         rest = memoryview(content)
         while rest:
@@ -50,7 +50,7 @@ class Head:
         self.tool = run.start(command, stdin=subprocess.PIPE, stdout=MEMORY)
         self.complete = False  # whether the table of contents fits into memory
 
-    def take(self, dump: Iterator[bytes]) -> Iterator[bytes]:
+    def take(self, dump: Iterator[bytes | memoryview]) -> Iterator[bytes | memoryview]:
         """Read as much as is needed; the result is the whole dump again."""
         taken = 0
         while not self.complete and taken <= LIMIT_BYTES:

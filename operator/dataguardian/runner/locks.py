@@ -48,7 +48,7 @@ class Locks:
         if now - min(self._since.values(), default=now) > at_most:
             raise TargetLocked(
                 f"A lock was not given back within {at_most} s while indexes were built.",
-                remedy="End the sessions that hold it; then restore again, with spec.dropExisting.",
+                remedy="End the sessions that hold it; then run it again, with spec.dropExisting.",
             )
 
     def named(self, error: TargetLocked) -> TargetLocked:
@@ -78,7 +78,7 @@ class Locks:
 def _silence(seconds: float, error: DataGuardianError) -> DatabaseUnavailable:
     return DatabaseUnavailable(
         f"For {seconds} s the server could not be asked whether the load waits for locks: {error.what}",
-        remedy="Leave the datasource's role one connection more; then restore again, with spec.dropExisting.",
+        remedy="Leave the datasource's role one connection more; then run it again, with spec.dropExisting.",
     )
 
 

@@ -17,6 +17,7 @@ from ..domain.report import Report
 from ..errors import ConfigInvalid, DataGuardianError, SpecInvalid
 from . import temporary
 from .copy_choice import ChosenCopy, first_readable
+from .phases import Replaces
 from .preview import preview
 from .run import Run
 from .session import Session
@@ -84,7 +85,8 @@ class _Restore:
         self._run.enter("load")
         target, state, dump = self._target, self._state, copy.content(self._run)
         client = target.client(state, copy.manifest)
-        load = target.load(target.login, client, state, drop_existing=self._plan.drop_existing, settles=True)
+        replaces: Replaces = "contained" if self._plan.drop_existing else "nothing"
+        load = target.load(target.login, client, state, replaces=replaces, settles=True)
         loaded = load.atomic(dump) if self._plan.atomic else load.parallel(dump, self._plan.jobs)
         self._run.enter("check")
         counted = self._checked(copy.manifest, loaded)

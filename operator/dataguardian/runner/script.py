@@ -13,10 +13,10 @@ import subprocess
 import termios
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
 
-from ..engines import Loading, Part
+from ..engines import Command, Loading
 from ..errors import LoadFailed
 from .locks import LOOK_SECONDS
 from .run import Run
@@ -34,25 +34,26 @@ _FAILED = select.POLLERR | select.POLLHUP
 class Script:
     """Makes statements of a dump and moves them into a session, in a thread; what it holds is in pipes.
 
-    ``before`` is run after the script's settings, before its statements; None: the script is to drop by itself what it
-    makes. ``stalled`` is called while the session takes nothing.
+    ``command`` makes them of a dump, with the descriptors ``files``; ``before`` is run after the script's settings,
+    before its statements. ``stalled`` is called while the session takes nothing.
     """
 
     def __init__(
         self,
         run: Run,
         loading: Loading,
-        part: Part,
+        command: Command,
         session: Session,
         *,
-        before: bytes | None,
         stalled: Callable[[], object],
+        before: bytes = b"",
+        files: Sequence[int] = (),
     ) -> None:
-        self._loading, self._session, self._before, self._stalled = loading, session, before or b"", stalled
+        self._loading, self._session, self._before, self._stalled = loading, session, before, stalled
         self._target = session.tool.input.fileno()
         self._tail = b""
         self._failure: BaseException | None = None
-        self.tool = run.start(loading.script(part, clean=before is None), stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.tool = run.start(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, files=files)
         self._source = self.tool.output.fileno()
         self._thread = threading.Thread(target=self._work, name="script", daemon=True)
 
@@ -70,7 +71,7 @@ class Script:
         self.tool.wait()
         self.tool.close()
 
-    def take(self, dump: Iterator[bytes]) -> bool:
+    def take(self, dump: Iterator[bytes | memoryview]) -> bool:
         """Read the dump to its end. False when the program has stopped reading before."""
         try:
             for piece in dump:

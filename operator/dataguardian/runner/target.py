@@ -15,6 +15,7 @@ from ..engines import Login
 from ..errors import DatabaseUnavailable
 from . import login
 from .load import Load
+from .phases import Replaces
 from .run import Run
 from .session import Session
 
@@ -50,7 +51,7 @@ class Target:
         dumped_by = major_of(manifest.tools.get("pg_dump", ""))
         return self.engine.client(state.major, at_least=dumped_by, dumps=False)
 
-    def load(self, login: Login, client: int, state: TargetState, *, drop_existing: bool, settles: bool) -> Load:
+    def load(self, login: Login, client: int, state: TargetState, *, replaces: Replaces, settles: bool) -> Load:
         """A load into a database of the server; see ``Load``."""
         plan = self._plan
         return Load(
@@ -59,7 +60,7 @@ class Target:
             login,
             client,
             state.major,
-            drop_existing=drop_existing,
+            replaces=replaces,
             lock_timeout_seconds=plan.lock_timeout_seconds,
             application=f"dataguardian-{plan.execution_id[:8]}",
             settles=settles,

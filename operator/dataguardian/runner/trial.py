@@ -69,7 +69,7 @@ class Trial:
         target, state = self._target, self._state
         database.session.ask(target.engine.create_schemas(copy.manifest), LoadFailed)
         client = target.client(state, copy.manifest)
-        load = target.load(database.login, client, state, drop_existing=False, settles=False)
+        load = target.load(database.login, client, state, replaces="nothing", settles=False)
         load.parallel(copy.content(self._run), self._plan.jobs)
 
 
