@@ -151,6 +151,19 @@ def test_a_failure_in_what_is_built_leaves_the_target_as_it_was(
 
 
 @BOTH_WAYS
+def test_a_failure_in_what_is_built_tells_nothing_of_a_row(
+    loads: Loads, postgres_server: PostgresServer, people: str, atomic: bool
+) -> None:
+    doubled = Masked("\\set VERBOSITY verbose\n", "INSERT INTO public.people VALUES (1234567, ''), (1234567, '');\n")
+    load, dump = loads.into(postgres_server.database(), mask=doubled), pieces(dump_of(postgres_server, people))
+
+    with pytest.raises(LoadFailed, match="people_pkey") as failed:
+        load.atomic(dump) if atomic else load.parallel(dump, 2)
+
+    assert "1234567" not in str(failed.value)
+
+
+@BOTH_WAYS
 @pytest.mark.parametrize("mask", [None, Masked()])
 def test_a_source_that_fails_is_the_error_and_the_target_stays(
     loads: Loads, postgres_server: PostgresServer, people: str, atomic: bool, mask: Masked | None

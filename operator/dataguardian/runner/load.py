@@ -8,7 +8,7 @@ from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager
 
 from ..engines import Engine, Login
-from ..errors import DataGuardianError, EngineFailed, LoadFailed, TargetLocked
+from ..errors import DataGuardianError, EngineFailed, LoadFailed, MaskingFailed, TargetLocked
 from .commit import Commit
 from .contents import LIMIT_BYTES, Head
 from .locks import LOOK_SECONDS, Locks
@@ -132,7 +132,7 @@ class Load:
         try:
             while not tool.ended_within(LOOK_SECONDS):
                 self._locks.look(self._lock_timeout_seconds)
-            self._programs.succeeded(tool)
+            self._programs.succeeded(tool, MaskingFailed if self._mask else LoadFailed)
         except DataGuardianError as error:
             if not self._settles:
                 raise

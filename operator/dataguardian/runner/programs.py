@@ -19,7 +19,7 @@ class Programs:
         """A session in the target; see ``Session``."""
         return Session(self.run, self.engine, self.login, command, last=last)
 
-    def succeeded(self, tool: Tool) -> None:
-        """Wait for a program's end. Raises the engine's error, LoadFailed if it is no other."""
+    def succeeded(self, tool: Tool, otherwise: type[LoadFailed] = LoadFailed) -> None:
+        """Wait for a program's end. Raises the engine's error, this one if it is no other."""
         if not tool.wait():
-            raise self.engine.failure(tool.said(), self.login, LoadFailed)
+            raise self.engine.failure(tool.said(), self.login, otherwise)
