@@ -14,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Literal
 
 from dataguardian.domain import plan as plans
 from tests.integration.runs import FOLDER, Pod
@@ -47,7 +48,7 @@ def _shell(pod: Pod, database: str, line: str) -> sample.Figures:
 
 
 def _runner(pod: Pod, plan: plans.Plan) -> sample.Figures:
-    operation = "backup" if isinstance(plan, plans.BackupPlan) else "restore"
+    operation = str(plan.__struct_config__.tag)
     work = pod.folder / "work"
     work.mkdir(exist_ok=True)
     env = {
@@ -108,6 +109,19 @@ def backup_cases(pod: Pod, s3: S3Server, database: str) -> list[Case]:
     ]
 
 
+def _into_new(pod: Pod, load: Callable[[str], sample.Figures]) -> Callable[[], sample.Figures]:
+    """Measure a load into a database that is new, and gone afterwards."""
+
+    def measure() -> sample.Figures:
+        name = pod.postgres.database(f"copy_{uuid.uuid4().hex}")
+        try:
+            return load(name)
+        finally:
+            pod.postgres.drop(name)
+
+    return measure
+
+
 def restore_cases(pod: Pod, s3: S3Server, database: str) -> list[Case]:
     """All load the same bytes into a new database."""
     bucket = s3.bucket()
@@ -116,24 +130,43 @@ def restore_cases(pod: Pod, s3: S3Server, database: str) -> list[Case]:
     assert made.status == 0, made.output
     file = shlex.quote(str(s3.store / bucket / "prod" / FOLDER / "data.dump.zst"))
 
-    def into_new(load: Callable[[str], sample.Figures]) -> Callable[[], sample.Figures]:
-        def measure() -> sample.Figures:
-            name = pod.postgres.database(f"copy_{uuid.uuid4().hex}")
-            try:
-                return load(name)
-            finally:
-                pod.postgres.drop(name)
-
-        return measure
-
     def by_hand(name: str) -> sample.Figures:
         return _shell(pod, name, f"zstd -qdc {file} | pg_restore --single-transaction --exit-on-error -d {name}")
 
     return [
-        Case("by hand: `zstd -dc file \\| pg_restore --single-transaction`", into_new(by_hand)),
-        Case("restore from S3", into_new(lambda name: _runner(pod, pod.restore_plan(name, target)))),
+        Case("by hand: `zstd -dc file \\| pg_restore --single-transaction`", _into_new(pod, by_hand)),
+        Case("restore from S3", _into_new(pod, lambda name: _runner(pod, pod.restore_plan(name, target)))),
         Case(
             "restore from S3, `atomic: false`",
-            into_new(lambda name: _runner(pod, pod.restore_plan(name, target, atomic=False))),
+            _into_new(pod, lambda name: _runner(pod, pod.restore_plan(name, target, atomic=False))),
         ),
+    ]
+
+
+def sync_cases(pod: Pod, s3: S3Server, database: str) -> list[Case]:
+    """All copy the database into a new one of the same server."""
+
+    def by_hand(name: str) -> sample.Figures:
+        load = f"pg_restore --single-transaction --exit-on-error -d {name}"
+        return _shell(pod, database, f"pg_dump -Fc -Z0 | {load}")
+
+    def ours(strategy: Literal["Transaction", "Swap"]) -> Callable[[str], sample.Figures]:
+        def load(name: str) -> sample.Figures:
+            plan = plans.SyncPlan(
+                execution_id=str(uuid.uuid4()),
+                execution_name="staging-202611240300",
+                namespace="shop",
+                job_name="staging",
+                source=pod.endpoint(database),
+                target=pod.endpoint(name),
+                strategy=strategy,
+            )
+            return _runner(pod, plan)
+
+        return load
+
+    return [
+        Case("sync by hand: `pg_dump -Fc -Z0 \\| pg_restore --single-transaction`", _into_new(pod, by_hand)),
+        Case("sync", _into_new(pod, ours("Transaction"))),
+        Case("sync, `strategy: Swap`", _into_new(pod, ours("Swap"))),
     ]

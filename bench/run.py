@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "operator")]
 
 from bench import sample  # noqa: E402 - found through the path set above
-from bench.cases import Case, backup_cases, restore_cases  # noqa: E402 - found through the path set above
+from bench.cases import Case, backup_cases, restore_cases, sync_cases  # noqa: E402 - found through the path set above
 from bench.data import fill  # noqa: E402 - found through the path set above
 
 from tests.integration.runs import Pod  # noqa: E402 - found through the path set above
@@ -85,7 +85,7 @@ def main() -> int:
             sample.settle()
             postgres.sql("postgres", "CHECKPOINT")
 
-        for make in (backup_cases, restore_cases):
+        for make in (backup_cases, restore_cases, sync_cases):
             cases = [case for case in make(pod, s3, database) if options.only in case.name]
             if cases:
                 print(table(measured(cases, options.rounds, calm)) + "\n", flush=True)
