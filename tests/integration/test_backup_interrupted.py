@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import signal
 import time
@@ -82,6 +83,23 @@ def test_a_killed_runner_leaves_no_object_and_its_next_try_removes_the_open_uplo
     ended = pod.run(pod.backup_plan(shop(postgres_server), bucket))
 
     assert ended.status == 0, ended.output
+    assert s3_server.admin.uploads(bucket.bucket) == []
+
+
+def test_a_part_that_arrives_after_its_upload_was_aborted_is_removed_by_the_next_try(
+    pod: Pod, s3_server: S3Server, bucket: S3Target, big_database: str
+) -> None:
+    plan = pod.backup_plan(big_database, bucket)
+    uploads = s3_server.store / bucket.bucket / ".sgwtmp" / "multipart"
+    key = hashlib.sha256(f"{bucket.prefix}/{plan.folder}/data.dump.zst".encode()).hexdigest()
+    late = uploads / key / "00000000-0000-4000-8000-000000000000"
+    late.mkdir(parents=True)  # the server lists it only once another upload of the key has begun
+    (late / "2").write_bytes(b"late")
+
+    ended = pod.run(plan)
+
+    assert ended.status == 0, ended.output
+    assert not late.exists()
     assert s3_server.admin.uploads(bucket.bucket) == []
 
 

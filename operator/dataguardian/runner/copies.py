@@ -114,6 +114,8 @@ class Copies:
 
         def prove(copy: Copy) -> None:
             stored.prove(copy.storage, self._folder, manifest, verification, self._run.advance)
+            # A part of an earlier try may have arrived after its upload was aborted, which S3 opens again by that.
+            copy.storage.discard_partial(self._folder)
             copy.whole = True
 
         self._each(self.missing, prove)
