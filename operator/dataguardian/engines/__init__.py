@@ -68,13 +68,13 @@ class Engine(TargetEngine, DatabasesEngine, SwapEngine, MaskingEngine, Protocol)
     def counted(self, lines: Sequence[str]) -> list[Table]:
         """What these statements answered; a table that could not be counted is not in it."""
 
-    def dump_arguments(self, plan: BackupPlan) -> list[str]:
-        """How the dump is made, without host, user, database and snapshot."""
+    def dump_arguments(self, plan: BackupPlan | None) -> list[str]:
+        """How the dump is made, without host, user, database and snapshot; without a plan it is of the whole database."""
 
     def is_filtered(self, dump_arguments: Sequence[str]) -> bool:
         """Whether a dump that is made so leaves out something that the rest may refer to."""
 
-    def dump(self, login: Login, major: int, snapshot: str, plan: BackupPlan) -> Command:
+    def dump(self, login: Login, major: int, snapshot: str, plan: BackupPlan | None) -> Command:
         """Write the database, uncompressed, as this snapshot sees it, to stdout."""
 
     def dump_schema(self, login: Login, major: int, snapshot: str, plan: BackupPlan) -> Command:

@@ -95,11 +95,12 @@ class PostgreSQL(PostgreSQLTarget, PostgreSQLDatabases, PostgreSQLSwap, PostgreS
             for schema, name, rows in (msgspec.json.decode(line, type=tuple[str, str, int]) for line in lines)
         ]
 
-    def dump_arguments(self, plan: BackupPlan) -> list[str]:
+    def dump_arguments(self, plan: BackupPlan | None) -> list[str]:
+        whole = ["--format=custom", "--compress=0", f"--lock-wait-timeout={LOCK_SECONDS}s"]
+        if plan is None:
+            return whole
         return [
-            "--format=custom",
-            "--compress=0",
-            f"--lock-wait-timeout={LOCK_SECONDS}s",
+            *whole,
             "--strict-names",  # each pattern must match something, or a typo would leave its table out for ever
             *(f"--schema={pattern}" for pattern in plan.schemas),
             *(f"--table={pattern}" for pattern in plan.include_tables),
@@ -109,7 +110,7 @@ class PostgreSQL(PostgreSQLTarget, PostgreSQLDatabases, PostgreSQLSwap, PostgreS
     def is_filtered(self, dump_arguments: Sequence[str]) -> bool:
         return any(argument.startswith(_FILTERS) for argument in dump_arguments)
 
-    def dump(self, login: Login, major: int, snapshot: str, plan: BackupPlan) -> Command:
+    def dump(self, login: Login, major: int, snapshot: str, plan: BackupPlan | None) -> Command:
         argv = (self._program(major, "pg_dump"), "--no-password", *self.dump_arguments(plan), f"--snapshot={snapshot}")
         return Command(argv, _environment(login))
 

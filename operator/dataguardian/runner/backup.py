@@ -24,6 +24,7 @@ from .kept import Kept
 from .lines import now
 from .location import Copy
 from .run import Run
+from .source import SourceDatabase
 from .staging import remove_staged
 
 READ_ONLY = "The location is read-only."
@@ -49,7 +50,7 @@ class _Backup:
 
     def __init__(self, plan: BackupPlan, run: Run) -> None:
         self._plan, self._run = plan, run
-        self._dump = Dump(plan, run)
+        self._dump = Dump(plan, run, SourceDatabase(plan.source, run))
         self._targets = [Copy(target) for target in plan.targets]
         self._staged = Copies(run, [Copy(plan.staging)]) if plan.staging else None
         self._kept: Kept | None = None  # whole, so that nothing has to be dumped
@@ -166,7 +167,7 @@ class _Backup:
         if self._kept is None:
             self._run.enter("connect")
             self._dump.close()
-            self._dump = Dump(self._plan, self._run)
+            self._dump = Dump(self._plan, self._run, SourceDatabase(self._plan.source, self._run))
 
     def _store(self, copies: Copies) -> Report:
         """Bring the dump to these copies, prove them and complete the backup."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Callable, Iterator
 from hashlib import sha256
 
@@ -13,44 +12,39 @@ from ..domain.manifest import Fingerprint, Manifest, Segment
 from ..domain.plan import BackupPlan
 from ..engines import Contents
 from ..errors import DataGuardianError, DumpFailed
-from . import login
 from .copies import Copies
 from .lines import now
 from .run import Run
-from .session import Session
-from .stream import READ_BYTES, DumpStream, Head
+from .source import SourceDatabase
+from .stream import DumpStream, Head
 
 
 class Dump:
-    """The state of one dump; its client begins to log in at once, while the stores are opened."""
+    """One dump on its way into stores; ``source`` logs in at once, while the stores are opened."""
 
-    def __init__(self, plan: BackupPlan, run: Run) -> None:
-        self._plan, self._run = plan, run
-        self._engine = login.engine_of(plan.source)
-        self._login = login.prepare(plan.source, self._engine)
-        self._session = Session(run, self._engine, self._login)
-        self._session.send(self._engine.describe_source())
+    def __init__(self, plan: BackupPlan, run: Run, source: SourceDatabase) -> None:
+        self._plan, self._run, self._source = plan, run, source
+        self._engine = source.engine
 
     def close(self) -> None:
         """End the session, and what still runs."""
         self._run.stop_tools()
-        self._session.close()
+        self._source.close()
 
     def connect(self) -> None:
         """Wait for the login."""
-        self._source = self._engine.source(self._session.lines())
-        self._major = self._engine.client(self._source.major)
-        name = self._plan.source.datasource
-        self._run.say("info", f"Connected to {name}", "connected", version=self._source.version)
+        self._source.connect()
 
-    def into(self, copies: Copies) -> Manifest:
-        """Dump, compress and store at once; what must see the same snapshot runs beside it."""
+    def into(self, copies: Copies, pieces: Iterator[bytes] | None = None) -> Manifest:
+        """Dump, compress and store at once; what must see the same snapshot runs beside it.
+
+        ``pieces`` are those of a dump that somebody else has begun.
+        """
         plan, run, started = self._plan, self._run, now()
-        command = self._engine.dump(self._login, self._major, self._source.snapshot, plan)
-        dump = run.start(command, stdout=subprocess.PIPE)
+        pieces = self._source.dump(plan) if pieces is None else pieces
         copies.discard_partial()  # while the dump reads the catalogue
-        head = Head(run, self._engine, self._major, self._contents_seen)
-        stream = DumpStream(run, dump, head, CODECS[plan.codec].compressor(plan.level), self._failure)
+        head = Head(run, self._engine, self._source.major, self._contents_seen)
+        stream = DumpStream(pieces, head, CODECS[plan.codec].compressor(plan.level))
         segments: list[Segment] = []
         while stream.more():
             name = manifests.segment_name(plan.codec, len(segments))
@@ -60,32 +54,26 @@ class Dump:
         size = copies.put(manifests.SCHEMA_FILE_NAME, self._schema_chunks(digest.update))
         schema = Segment(name=manifests.SCHEMA_FILE_NAME, bytes=size, sha256=digest.hexdigest())
         fingerprint = self._fingerprint()
-        self._session.close()  # its snapshot keeps the source from cleaning up
+        self._source.close()
         return self._manifest(stream, segments, schema, fingerprint, started)
-
-    def _failure(self, said: str) -> DataGuardianError:
-        return self._engine.failure(said, self._login, DumpFailed)
 
     def _contents_seen(self, contents: Contents) -> None:
         # From here on the dump holds its locks.
         self._contents = contents
-        self._session.send(self._engine.describe_dumped(contents))
-        command = self._engine.dump_schema(self._login, self._major, self._source.snapshot, self._plan)
-        self._sidecar = self._run.start(command, stdout=subprocess.PIPE)
+        self._source.session.send(self._engine.describe_dumped(contents))
+        self._sidecar = self._source.dump_schema(self._plan)
 
     def _schema_chunks(self, hashed: Callable[[bytes], None]) -> Iterator[bytes]:
-        while chunk := self._sidecar.output.read(READ_BYTES):
-            self._run.check()
+        for chunk in self._sidecar:
             hashed(chunk)
             yield chunk
-        if not self._sidecar.wait():
-            raise self._failure(self._sidecar.said())
 
     def _fingerprint(self) -> Fingerprint:
         """What the source held. What cannot be read is left out with a warning: the dump is whole without it."""
+        session = self._source.session
         try:
-            lines = [*self._session.lines(DumpFailed), *self._session.ask(self._engine.describe_sequences())]
-            fingerprint, missing = self._engine.fingerprint(self._source, self._contents, lines)
+            lines = [*session.lines(DumpFailed), *session.ask(self._engine.describe_sequences())]
+            fingerprint, missing = self._engine.fingerprint(self._source.state, self._contents, lines)
         except DataGuardianError as error:
             self._run.check()
             self._run.warn(f"Rows were not counted: {error.what}", "count_failed")
@@ -97,7 +85,7 @@ class Dump:
     def _manifest(
         self, stream: DumpStream, segments: list[Segment], schema: Segment, fingerprint: Fingerprint, started: str
     ) -> Manifest:
-        plan, source = self._plan, self._source
+        plan, source = self._plan, self._source.state
         return Manifest(
             execution_id=plan.execution_id,
             execution_name=plan.execution_name,

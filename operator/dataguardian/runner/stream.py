@@ -16,8 +16,6 @@ from .tool import MEMORY, Tool
 if TYPE_CHECKING:
     import hashlib
 
-READ_BYTES = 256 * 1024
-
 
 class Head:
     """Proves that the table of contents can be read: its program gets the head of the dump until it has seen enough."""
@@ -26,7 +24,7 @@ class Head:
         self._engine, self._seen = engine, seen
         self._tool: Tool | None = run.start(engine.list_contents(major), stdin=subprocess.PIPE, stdout=MEMORY)
 
-    def feed(self, data: memoryview) -> None:
+    def feed(self, data: bytes) -> None:
         """Hand over bytes; once the program has ended, nothing. Raises DumpFailed when it found no contents."""
         if self._tool is None:
             return
@@ -55,11 +53,9 @@ class DumpStream:
     It ends well only when the dump did: any failure is raised from the iterator, so that the store keeps nothing.
     """
 
-    def __init__(
-        self, run: Run, dump: Tool, head: Head, compressor: Compressor, failure: Callable[[str], Exception]
-    ) -> None:
+    def __init__(self, pieces: Iterator[bytes], head: Head, compressor: Compressor) -> None:
         self.dump_bytes = 0
-        self._run, self._dump, self._head, self._compressor, self._failure = run, dump, head, compressor, failure
+        self._pieces, self._head, self._compressor = pieces, head, compressor
         self._whole = sha256()
         self._segment: hashlib._Hash | None = None  # the first segment's is the one of the whole
         self._chunks = self._compressed()
@@ -95,18 +91,11 @@ class DumpStream:
             yield chunk
 
     def _compressed(self) -> Iterator[bytes]:
-        buffer = memoryview(bytearray(READ_BYTES))
-        while count := self._dump.output.readinto(buffer):
-            data = buffer[:count]
-            if not self.dump_bytes:
-                self._run.say("debug", "First bytes of the dump", "dump_began")
-            self.dump_bytes += count
-            self._run.advance(count)
-            self._head.feed(data)
-            if chunk := self._compressor.compress(data):
+        for piece in self._pieces:
+            self.dump_bytes += len(piece)
+            self._head.feed(piece)
+            if chunk := self._compressor.compress(piece):
                 yield chunk
-        if not self._dump.wait():
-            raise self._failure(self._dump.said())
         self._head.end()
         if chunk := self._compressor.finish():
             yield chunk
