@@ -73,7 +73,7 @@ def bootstrap_secret(
 
 @app.command()
 def run(
-    operation: Annotated[str, typer.Argument(help="backup, copy, restore, cleanup, index, expire or probe.")],
+    operation: Annotated[str, typer.Argument(help="backup, copy, restore, sync, cleanup, index, expire or probe.")],
 ) -> None:
     """Do one run, inside its pod: the plan is in DATAGUARDIAN_PLAN."""
     from .runner import OPERATIONS, main

@@ -25,6 +25,7 @@ from dataguardian.domain.plan import (
     RestorePlan,
     RestoreSource,
     S3Target,
+    SyncPlan,
     Target,
 )
 from dataguardian.domain.report import Report
@@ -172,16 +173,18 @@ class Pod:
         path.write_text(value)
         return str(path)
 
-    def endpoint(self, database: str, **changes: Any) -> Endpoint:
-        """The test's server as a plan names it."""
+    def endpoint(self, database: str, server: PostgresServer | None = None, **changes: Any) -> Endpoint:
+        """The test's server, or another one, as a plan names it."""
+        prefix = f"{server.port}-" if server else ""
+        server = server or self.postgres
         endpoint = Endpoint(
             datasource="orders",
             engine="postgresql",
-            host=self.postgres.host,
-            port=self.postgres.port,
+            host=server.host,
+            port=server.port,
             database=database,
-            username_file=self.secret("username", self.postgres.user),
-            password_file=self.secret("password", self.postgres.password),
+            username_file=self.secret(f"{prefix}username", server.user),
+            password_file=self.secret(f"{prefix}password", server.password),
             tls_mode="prefer",
         )
         return msgspec.structs.replace(endpoint, **changes)
@@ -228,6 +231,18 @@ class Pod:
             backup_execution_id="9f8e7d6c-0000-4000-8000-000000000000",
             sources=[RestoreSource(target=source, manifest_key=f"{FOLDER}/manifest.json")],
             target=self.endpoint(database),
+        )
+        return msgspec.structs.replace(plan, **changes)
+
+    def sync_plan(self, source: Endpoint, target: Endpoint, **changes: Any) -> SyncPlan:
+        """A plan to make one database a copy of another."""
+        plan = SyncPlan(
+            execution_id="7b7b7b7b-0000-4000-8000-000000000000",
+            execution_name="staging-202611240300",
+            namespace="shop",
+            job_name="staging",
+            source=source,
+            target=target,
         )
         return msgspec.structs.replace(plan, **changes)
 

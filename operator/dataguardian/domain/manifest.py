@@ -12,6 +12,7 @@ from collections.abc import Mapping
 import msgspec
 
 from ..errors import BackupCorrupt, ManifestUnknown
+from .naming import major_of
 
 VERSION = 1
 FILE_NAME = "manifest.json"
@@ -106,6 +107,11 @@ def files(manifest: Manifest) -> list[Segment]:
 def folder_owner(manifest: Manifest) -> str:
     """Id of the execution that the folder of the backup is named after."""
     return manifest.retried_execution_id or manifest.execution_id
+
+
+def dumped_by(manifest: Manifest) -> int:
+    """The major of the program that wrote the dump; 0 when it is not known."""
+    return major_of(manifest.tools.get("pg_dump", ""))
 
 
 def same_dump(one: Manifest, other: Manifest) -> bool:

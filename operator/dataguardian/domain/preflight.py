@@ -1,4 +1,7 @@
-"""What speaks against a restore before anything is touched: facts of the backup and of the target → refusals."""
+"""What speaks against a restore before anything is touched: facts of the backup and of the target → refusals.
+
+What speaks against any load stands here too; ``sync_guards`` asks it of a database that is copied.
+"""
 
 from __future__ import annotations
 
@@ -41,10 +44,20 @@ class TargetState(msgspec.Struct, frozen=True, kw_only=True):
     missing_extensions: list[str] = []
 
 
+class Incoming(msgspec.Struct, frozen=True, kw_only=True):
+    """What is to be loaded, and where to. ``needed_bytes`` is 0 when nobody can tell."""
+
+    name: str  # what it is, inside a sentence
+    engine: str
+    version: str
+    needed_bytes: int
+    where: str  # the target, inside a sentence
+
+
 def refusals(plan: RestorePlan, manifest: Manifest, target: TargetState) -> list[DataGuardianError]:
     """Every reason why this backup must not be restored into this target, the gravest first."""
-    if manifest.engine != plan.target.engine:  # then nothing else can be compared
-        return [_other_engine(plan, manifest)]
+    if other := of_another_engine(_incoming(plan, manifest), plan.target.engine):
+        return [other]  # then nothing else can be compared
     return [refusal for check in _CHECKS if (refusal := check(plan, manifest, target))]
 
 
@@ -59,21 +72,70 @@ def _where(plan: RestorePlan) -> str:
     )
 
 
-def _other_engine(plan: RestorePlan, manifest: Manifest) -> DataGuardianError:
+def _incoming(plan: RestorePlan, manifest: Manifest) -> Incoming:
+    return Incoming(
+        name="the backup",
+        engine=manifest.engine,
+        version=manifest.engine_version,
+        needed_bytes=manifest.fingerprint.database_bytes or manifest.dump_bytes,
+        where=_where(plan),
+    )
+
+
+def of_another_engine(incoming: Incoming, target_engine: str) -> DataGuardianError | None:
+    """Whether it is of another kind of database."""
+    if incoming.engine == target_engine:
+        return None
     return EngineMismatch(
-        f"The backup is of {manifest.engine}; {_where(plan)} is {plan.target.engine}.",
-        remedy="Restore into a database of the same engine.",
+        f"The engine of {incoming.name} is {incoming.engine}; that of {incoming.where} is {target_engine}.",
+        remedy="Use a database of the same engine.",
+    )
+
+
+def of_a_newer_major(incoming: Incoming, target: TargetState) -> DataGuardianError | None:
+    """Whether the target's server may not understand it."""
+    made_by = major_of(incoming.version)
+    if target.major >= made_by:
+        return None
+    return ServerTooOld(
+        f"The server of {incoming.name} is {incoming.engine} {made_by}; {incoming.where} has {target.major}.",
+        remedy="Use a server of the same major version or a newer one.",
+    )
+
+
+def too_large(incoming: Incoming, target: TargetState) -> DataGuardianError | None:
+    """Whether the target's disk would be full; nothing is freed before, as old and new both exist until the end."""
+    if target.free_bytes is None or incoming.needed_bytes <= target.free_bytes:
+        return None
+    return TargetTooSmall(
+        f"A copy of {incoming.name} needs about {human_bytes(incoming.needed_bytes)}, and the disk of {incoming.where} "
+        f"has {human_bytes(max(target.free_bytes, 0))} left.",
+        remedy="Enlarge the disk (then correct spec.storageCapacityBytes of the Datasource), or use another server.",
+    )
+
+
+def without_prerequisites(incoming: Incoming, target: TargetState) -> DataGuardianError | None:
+    """Whether the target's server lacks roles or extensions that it needs."""
+    missing = [
+        f"{what} {', '.join(names[:NAMED])}{f' and {len(names) - NAMED} more' if len(names) > NAMED else ''}"
+        for what, names in (("the roles", target.missing_roles), ("the extensions", target.missing_extensions))
+        if names
+    ]
+    if not missing:
+        return None
+    remedies = [f"CREATE ROLE {quoted_name(name)} NOLOGIN;" for name in target.missing_roles[:NAMED]]
+    if target.missing_extensions:
+        remedies.append(
+            "Install the missing extensions' packages on the server, so that pg_available_extensions has them."
+        )
+    return PrerequisiteMissing(
+        f"The server of {incoming.where} lacks {' and '.join(missing)} that {incoming.name} needs.",
+        remedy=" ".join(remedies),
     )
 
 
 def _older(plan: RestorePlan, manifest: Manifest, target: TargetState) -> DataGuardianError | None:
-    made_by = major_of(manifest.engine_version)
-    if target.major >= made_by:
-        return None
-    return ServerTooOld(
-        f"The backup comes from {manifest.engine} {made_by}; {_where(plan)} has {target.major}.",
-        remedy="Restore into a server of the same major version or a newer one.",
-    )
+    return of_a_newer_major(_incoming(plan, manifest), target)
 
 
 def _another(plan: RestorePlan, manifest: Manifest, target: TargetState) -> DataGuardianError | None:
@@ -119,33 +181,11 @@ def _powerless(plan: RestorePlan, manifest: Manifest, target: TargetState) -> Da
 
 
 def _crowded(plan: RestorePlan, manifest: Manifest, target: TargetState) -> DataGuardianError | None:
-    # What dropExisting frees does not count: the old and the new tables both exist until the commit.
-    needed = manifest.fingerprint.database_bytes or manifest.dump_bytes
-    if target.free_bytes is None or needed <= target.free_bytes:
-        return None
-    return TargetTooSmall(
-        f"The restored database needs about {human_bytes(needed)}, and the disk of {_where(plan)} has "
-        f"{human_bytes(max(target.free_bytes, 0))} left.",
-        remedy="Enlarge the disk (then correct spec.storageCapacityBytes of the Datasource), or use another server.",
-    )
+    return too_large(_incoming(plan, manifest), target)
 
 
 def _lacking(plan: RestorePlan, manifest: Manifest, target: TargetState) -> DataGuardianError | None:
-    missing = [
-        f"{what} {', '.join(names[:NAMED])}{f' and {len(names) - NAMED} more' if len(names) > NAMED else ''}"
-        for what, names in (("the roles", target.missing_roles), ("the extensions", target.missing_extensions))
-        if names
-    ]
-    if not missing or is_filtered(manifest):
-        return None
-    remedies = [f"CREATE ROLE {quoted_name(name)} NOLOGIN;" for name in target.missing_roles[:NAMED]]
-    if target.missing_extensions:
-        remedies.append(
-            "Install the missing extensions' packages on the server, so that pg_available_extensions has them."
-        )
-    return PrerequisiteMissing(
-        f"The server of {_where(plan)} lacks {' and '.join(missing)} that the backup needs.", remedy=" ".join(remedies)
-    )
+    return None if is_filtered(manifest) else without_prerequisites(_incoming(plan, manifest), target)
 
 
 _Check = Callable[[RestorePlan, Manifest, TargetState], DataGuardianError | None]

@@ -19,10 +19,11 @@ from .masking import Columns, MaskingEngine
 from .postgresql import PostgreSQL
 from .source import Contents, Source
 from .swap import Brought, InTheWay, Kept, SwapEngine
+from .sync import SyncEngine
 from .target import TargetEngine
 
 
-class Engine(TargetEngine, DatabasesEngine, SwapEngine, MaskingEngine, Protocol):
+class Engine(TargetEngine, DatabasesEngine, SwapEngine, SyncEngine, MaskingEngine, Protocol):
     """One kind of database. ``major`` is the major version of the client programs to use."""
 
     def password_file(self, password: str) -> str:
@@ -69,7 +70,7 @@ class Engine(TargetEngine, DatabasesEngine, SwapEngine, MaskingEngine, Protocol)
         """What these statements answered; a table that could not be counted is not in it."""
 
     def dump_arguments(self, plan: BackupPlan | None) -> list[str]:
-        """How the dump is made, without host, user, database and snapshot; without a plan it is of the whole database."""
+        """How the dump is made, without host, user, database and snapshot; without a plan all is dumped."""
 
     def is_filtered(self, dump_arguments: Sequence[str]) -> bool:
         """Whether a dump that is made so leaves out something that the rest may refer to."""

@@ -20,6 +20,7 @@ from .postgresql_databases import PostgreSQLDatabases
 from .postgresql_load import TRANSACTION_TIMEOUT, PostgreSQLLoading, psql, quoted
 from .postgresql_masking import PostgreSQLMasking
 from .postgresql_swap import PostgreSQLSwap
+from .postgresql_sync import PostgreSQLSync
 from .postgresql_target import PostgreSQLTarget
 from .source import Contents, Source
 
@@ -35,7 +36,7 @@ _DUMPED_BY = re.compile(r"^; +Dumped by pg_dump version: (\S+)", re.MULTILINE)
 _FILTERS = ("--schema=", "--table=", "--exclude-table=")
 
 
-class PostgreSQL(PostgreSQLTarget, PostgreSQLDatabases, PostgreSQLSwap, PostgreSQLMasking):
+class PostgreSQL(PostgreSQLTarget, PostgreSQLDatabases, PostgreSQLSwap, PostgreSQLSync, PostgreSQLMasking):
     """PostgreSQL, all majors that have a client below ``programs``, in Debian's layout."""
 
     def __init__(self, programs: Path = Path("/usr/lib/postgresql")) -> None:

@@ -82,7 +82,7 @@ SET lock_timeout = 0;
 
 # What belongs to an extension has its owner from whoever makes the extension, and so have implicit types. The bootstrap
 # superuser has no entry in pg_shdepend, whatever it owns.
-_ROLES = """\
+ROLES = """\
 SELECT pg_catalog.json_build_array('roles', coalesce(pg_catalog.json_agg(rolname ORDER BY rolname), '[]'))
   FROM pg_catalog.pg_roles AS r
  WHERE rolname !~ '^pg_' AND (
@@ -127,7 +127,7 @@ SELECT pg_catalog.json_build_array('extensions', coalesce(pg_catalog.json_object
   FROM pg_catalog.pg_extension WHERE oid = {extensions};
 SELECT pg_catalog.json_build_array('encoding', pg_catalog.getdatabaseencoding());
 SELECT pg_catalog.json_build_array('size', pg_catalog.pg_database_size(pg_catalog.current_database()));
-{_ROLES}{_dumped_tables(tables, rows)}"""
+{ROLES}{_dumped_tables(tables, rows)}"""
 
 
 def _dumped_tables(tables: str, rows: int) -> str:

@@ -16,7 +16,7 @@ FIRST = 10
 APPLICATIONS = 16
 
 # Of everything that a dump would hold: what belongs to an extension comes back with the extension.
-_RELATIONS = """\
+RELATIONS = """\
 relation AS (
   SELECT pg_catalog.format('%I.%I', nspname, relname) AS name, nspname, relname, relkind, reltuples
     FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
@@ -28,7 +28,7 @@ relation AS (
 _TARGET = f"""\
 {NO_LIMITS}
 SET tcp_keepalives_idle = 60;
-WITH {_RELATIONS}
+WITH {RELATIONS}
 SELECT pg_catalog.json_build_object(
        {VERSION},
        'database', pg_catalog.current_database(),
@@ -126,7 +126,7 @@ class PostgreSQLTarget:
         return int(lines[0])
 
     def describe_replaced(self, names: Sequence[tuple[str, str]]) -> str:
-        return _REPLACED.format(relations=_RELATIONS, names=json_literal(names), first=FIRST, applications=APPLICATIONS)
+        return _REPLACED.format(relations=RELATIONS, names=json_literal(names), first=FIRST, applications=APPLICATIONS)
 
     def replaced(self, lines: Sequence[str]) -> Replaced:
         return msgspec.json.decode(lines[0], type=Replaced)

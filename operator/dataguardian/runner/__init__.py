@@ -1,4 +1,4 @@
-"""The runner: one operation, such as a backup, in a Kubernetes Job's pod, from files and to files."""
+"""The runner: one run in a Kubernetes Job's pod, of one of the operations below, from files and to files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``python -m dataguardian.runner backup|copy|restore|cleanup|index|expire|probe``."""
+"""``python -m dataguardian.runner backup|copy|restore|sync|cleanup|index|expire|probe``."""
 
 from __future__ import annotations
 

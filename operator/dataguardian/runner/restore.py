@@ -7,6 +7,7 @@ from contextlib import closing
 
 import msgspec
 
+from ..domain import manifest as manifests
 from ..domain import preflight
 from ..domain import report as reports
 from ..domain.manifest import Manifest, Table
@@ -53,7 +54,9 @@ class _Restore:
         run.found = Report(completed=False, read_from=copy.location)
         size = human_bytes(manifest.stored_bytes)
         run.say("info", f"Backup of {size} found in {copy.location!r}", "fetched", version=self._state.version)
-        state = self._target.with_missing(self._state, manifest)
+        state = self._target.with_missing(
+            self._state, manifest.fingerprint.roles, list(manifest.fingerprint.extensions)
+        )
         obstacles = self._obstacles(state, manifest)
         if plan.dry_run:
             return self._previewed(copy, state, obstacles)
@@ -66,7 +69,7 @@ class _Restore:
     def _obstacles(self, state: TargetState, manifest: Manifest) -> list[DataGuardianError]:
         found = preflight.refusals(self._plan, manifest, state)
         try:
-            self._target.client(state, manifest)
+            self._target.client(state, manifests.dumped_by(manifest))
         except ConfigInvalid as error:
             found.append(error)
         return found
@@ -84,7 +87,7 @@ class _Restore:
         started = time.monotonic()
         self._run.enter("load")
         target, state, dump = self._target, self._state, copy.content(self._run)
-        client = target.client(state, copy.manifest)
+        client = target.client(state, manifests.dumped_by(copy.manifest))
         replaces: Replaces = "contained" if self._plan.drop_existing else "nothing"
         load = target.load(target.login, client, state, replaces=replaces, settles=True)
         loaded = load.atomic(dump) if self._plan.atomic else load.parallel(dump, self._plan.jobs)

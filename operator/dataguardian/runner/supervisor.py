@@ -13,7 +13,7 @@ from types import FrameType
 from ..domain import plan as plans
 from ..domain import report as reports
 from ..errors import ConfigInvalid, DataGuardianError
-from . import backup, cleanup, copy, expire, index, probe, restore
+from . import backup, cleanup, copy, expire, index, probe, restore, sync
 from .lines import Lines
 from .report import leave
 from .run import Run
@@ -42,6 +42,10 @@ def _restore(text: str, run: Run) -> reports.Report:
     return restore.restore(plan, run)
 
 
+def _sync(text: str, run: Run) -> reports.Report:
+    return sync.sync(plans.decode(text, plans.SyncPlan), run)
+
+
 def _cleanup(text: str, run: Run) -> reports.Report:
     return cleanup.cleanup(plans.decode(text, plans.CleanupPlan), run)
 
@@ -62,6 +66,7 @@ OPERATIONS: Mapping[str, Operation] = {
     "backup": _backup,
     "copy": _copy,
     "restore": _restore,
+    "sync": _sync,
     "cleanup": _cleanup,
     "index": _index,
     "expire": _expire,

@@ -1,15 +1,14 @@
-"""The server that a restore goes to: a datasource's, or a throw-away one in the run's own pod."""
+"""The server that a restore or a sync goes to: a datasource's, or a throw-away one in the run's own pod."""
 
 from __future__ import annotations
 
 import os
 import time
+from collections.abc import Sequence
 
 import msgspec
 
-from ..domain.manifest import Manifest
-from ..domain.naming import major_of
-from ..domain.plan import EphemeralServer, RestorePlan
+from ..domain.plan import EphemeralServer, RestorePlan, SyncPlan
 from ..domain.preflight import TargetState
 from ..engines import Login
 from ..errors import DatabaseUnavailable
@@ -21,20 +20,21 @@ from .session import Session
 
 ANSWER_SECONDS = 120.0  # an ephemeral server makes its data first
 ASK_AGAIN_SECONDS = 0.5
+TARGET_FILE = "target-login"
 SETTLED_SECONDS = 2.0  # while it does, a first process may serve for a moment and end again
 
 
 class Target:
     """A session on the database that the plan names, and what its server tells."""
 
-    def __init__(self, plan: RestorePlan, run: Run) -> None:
+    def __init__(self, plan: RestorePlan | SyncPlan, run: Run) -> None:
         self._plan, self._run = plan, run
         if isinstance(plan.target, EphemeralServer):
             access = login.beside(plan.target)
             self.engine, self.login = login.engine_of(access.endpoint), access
         else:
             self.engine = login.engine_of(plan.target)
-            self.login = login.prepare(plan.target, self.engine)
+            self.login = login.prepare(plan.target, self.engine, TARGET_FILE)
         self.session = Session(run, self.engine, self.login)
 
     def close(self) -> None:
@@ -46,9 +46,8 @@ class Target:
         endpoint = msgspec.structs.replace(self.login.endpoint, database=database)
         return msgspec.structs.replace(self.login, endpoint=endpoint)
 
-    def client(self, state: TargetState, manifest: Manifest) -> int:
-        """The major of the programs that load this backup. Raises ConfigInvalid when there are none."""
-        dumped_by = major_of(manifest.tools.get("pg_dump", ""))
+    def client(self, state: TargetState, dumped_by: int) -> int:
+        """The major of the programs that load a dump of this client. Raises ConfigInvalid when there are none."""
         return self.engine.client(state.major, at_least=dumped_by, dumps=False)
 
     def load(self, login: Login, client: int, state: TargetState, *, replaces: Replaces, settles: bool) -> Load:
@@ -77,12 +76,11 @@ class Target:
         disk = os.statvfs(server.data_dir)
         return msgspec.structs.replace(state, free_bytes=disk.f_bavail * disk.f_frsize)
 
-    def with_missing(self, state: TargetState, manifest: Manifest) -> TargetState:
-        """The state, and what the server lacks of this backup; an ephemeral one gets the roles."""
-        fingerprint = manifest.fingerprint
+    def with_missing(self, state: TargetState, roles: Sequence[str], extensions: Sequence[str]) -> TargetState:
+        """The state, and what the server lacks of these; an ephemeral one gets the roles."""
         if isinstance(self._plan.target, EphemeralServer):
-            self.session.ask(self.engine.create_roles(fingerprint.roles))
-        question = self.engine.find_missing(fingerprint.roles, list(fingerprint.extensions))
+            self.session.ask(self.engine.create_roles(roles))
+        question = self.engine.find_missing(roles, extensions)
         missing = self.engine.missing(self.session.ask(question))
         return msgspec.structs.replace(state, missing_roles=missing.roles, missing_extensions=missing.extensions)
 

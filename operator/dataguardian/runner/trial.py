@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
+from ..domain import manifest as manifests
 from ..domain import report as reports
 from ..domain.plan import RestorePlan
 from ..domain.preflight import TargetState
@@ -68,7 +69,7 @@ class Trial:
     def _load(self, copy: ChosenCopy, database: Temporary) -> None:
         target, state = self._target, self._state
         database.session.ask(target.engine.create_schemas(copy.manifest), LoadFailed)
-        client = target.client(state, copy.manifest)
+        client = target.client(state, manifests.dumped_by(copy.manifest))
         load = target.load(database.login, client, state, replaces="nothing", settles=False)
         load.parallel(copy.content(self._run), self._plan.jobs)
 

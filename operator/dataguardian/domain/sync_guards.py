@@ -1,0 +1,152 @@
+"""What speaks against a sync before anything is touched: facts of source and target → refusals."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from ..errors import DataGuardianError, PermissionRefused, SameDatabase, TargetNotEmpty
+from . import preflight
+from .naming import quoted_name
+from .plan import SyncPlan
+from .preflight import NAMED, Incoming, TargetState
+
+
+class SyncSource(msgspec.Struct, frozen=True, kw_only=True):
+    """A database that is about to be copied, as its server tells."""
+
+    version: str
+    identity: str  # of the server; empty when the role may not read it
+    database: str
+    in_recovery: bool  # a replica
+    bytes: int
+    extensions: list[str]
+    roles: list[str]  # that own something or have been granted something
+    tables: list[tuple[str, str]]  # schema, name
+
+
+class SyncTarget(msgspec.Struct, frozen=True, kw_only=True):
+    """What a sync asks of its target beyond ``TargetState``."""
+
+    is_source: bool  # it sees the session that is in the source
+    in_recovery: bool
+    owns: bool  # the role has the rights of the database's owner
+    may_create: bool  # in the database
+    foreign_owners: list[str]  # roles that own something in it that the role may not drop
+    tables: list[tuple[str, str]]
+
+
+class Both(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of both sides."""
+
+    source: SyncSource
+    target: TargetState
+    sync: SyncTarget
+
+
+def of_other_engines(plan: SyncPlan) -> DataGuardianError | None:
+    """What can be said before anybody is asked."""
+    incoming = Incoming(name=_source(plan), engine=plan.source.engine, version="", needed_bytes=0, where=_target(plan))
+    return preflight.of_another_engine(incoming, plan.target.engine)
+
+
+def refusals(plan: SyncPlan, both: Both) -> list[DataGuardianError]:
+    """Every reason why the target must not become a copy of the source, the gravest first."""
+    return [refusal for check in _CHECKS if (refusal := check(plan, both))]
+
+
+def removed(both: Both) -> list[str]:
+    """The tables that go for good: those in the target that the source does not have, as people write them."""
+    kept = set(both.source.tables)
+    return [f"{schema}.{name}" for schema, name in sorted(both.sync.tables) if (schema, name) not in kept]
+
+
+def _source(plan: SyncPlan) -> str:
+    return f"datasource {plan.source.datasource!r}"
+
+
+def _target(plan: SyncPlan) -> str:
+    return f"datasource {plan.target.datasource!r}"
+
+
+def _incoming(plan: SyncPlan, source: SyncSource) -> Incoming:
+    return Incoming(
+        name=_source(plan),
+        engine=plan.source.engine,
+        version=source.version,
+        needed_bytes=source.bytes,
+        where=_target(plan),
+    )
+
+
+def _same(plan: SyncPlan, both: Both) -> DataGuardianError | None:
+    source, target = both.source, both.target
+    # A copy of a server's disk has its identity too, and databases of its own; a replica has those of its primary.
+    of_one_server = bool(source.identity) and source.identity == target.identity
+    is_replica = source.in_recovery or both.sync.in_recovery
+    replicated = of_one_server and source.database == target.database and is_replica
+    if not both.sync.is_source and not replicated:
+        return None
+    how = "one of them is in recovery, as replicas are" if replicated else "a session in one is seen in the other"
+    return SameDatabase(
+        f"The datasources {plan.source.datasource!r} and {plan.target.datasource!r} are one database, "
+        f"{target.database!r}: {how}.",
+        remedy="Let spec.targetRef name a Datasource of another database. A physical copy of a server can be told from "
+        "its replica only when the source is no replica.",
+    )
+
+
+def _older(plan: SyncPlan, both: Both) -> DataGuardianError | None:
+    return preflight.of_a_newer_major(_incoming(plan, both.source), both.target)
+
+
+def _filled(plan: SyncPlan, both: Both) -> DataGuardianError | None:
+    target = both.target
+    if plan.drop_existing or not target.relations:
+        return None
+    return TargetNotEmpty(
+        f"The database of {_target(plan)} is not empty: it has {target.relations} tables, views "
+        f"or sequences, such as {', '.join(target.examples)}.",
+        remedy="Set spec.dropExisting of the DatabaseSyncJob to replace all of it, or use an empty database.",
+    )
+
+
+def _powerless(plan: SyncPlan, both: Both) -> DataGuardianError | None:
+    target, sync = both.target, both.sync
+    role, database = quoted_name(target.role), quoted_name(target.database)
+    lacking = {
+        f"ALTER DATABASE {database} OWNER TO {role};": plan.strategy == "Swap" and not sync.owns,
+        f"ALTER ROLE {role} CREATEDB;": plan.strategy == "Swap" and not target.may_create_databases,
+        f"GRANT CREATE ON DATABASE {database} TO {role};": plan.strategy == "Transaction" and not sync.may_create,
+    }
+    remedies = [remedy for remedy, is_needed in lacking.items() if is_needed]
+    if not remedies:
+        return None
+    what = "replace" if plan.strategy == "Swap" else "create anything in"
+    return PermissionRefused(
+        f"Role {target.role!r} of {_target(plan)} may not {what} database {target.database!r}.",
+        remedy=" ".join(remedies),
+    )
+
+
+def _foreign(plan: SyncPlan, both: Both) -> DataGuardianError | None:
+    owners, role = both.sync.foreign_owners, both.target.role
+    if plan.strategy == "Swap" or not owners:
+        return None
+    return PermissionRefused(
+        f"Role {role!r} of {_target(plan)} may not drop what is there: it belongs to {', '.join(owners[:NAMED])}.",
+        remedy=f"GRANT {', '.join(quoted_name(owner) for owner in owners[:NAMED])} TO {quoted_name(role)};",
+    )
+
+
+def _crowded(plan: SyncPlan, both: Both) -> DataGuardianError | None:
+    return preflight.too_large(_incoming(plan, both.source), both.target)
+
+
+def _lacking(plan: SyncPlan, both: Both) -> DataGuardianError | None:
+    return preflight.without_prerequisites(_incoming(plan, both.source), both.target)
+
+
+_Check = Callable[[SyncPlan, Both], DataGuardianError | None]
+_CHECKS: Sequence[_Check] = (_same, _older, _filled, _powerless, _foreign, _crowded, _lacking)

@@ -1,0 +1,40 @@
+"""Two databases of a sync, and what becomes of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from dataguardian.domain.plan import SyncPlan
+
+from .runs import Pod
+from .services import PostgresServer
+from .shop import content
+
+SOURCE, TARGET = "production", "staging"
+
+
+@dataclass
+class Pair:
+    """A source and a target, on one server or on two."""
+
+    pod: Pod
+    server: PostgresServer
+    source: str
+    target: str
+
+    def plan(self, **changes: Any) -> SyncPlan:
+        """A plan to make the one a copy of the other, whatever is in it."""
+        source = self.pod.endpoint(self.source, datasource=SOURCE)
+        target = self.pod.endpoint(self.target, self.server, datasource=TARGET)
+        return self.pod.sync_plan(source, target, **{"drop_existing": True, **changes})
+
+    @property
+    def copied(self) -> dict[str, object]:
+        """What is in the source."""
+        return content(self.pod.postgres, self.source)
+
+    @property
+    def found(self) -> dict[str, object]:
+        """What is in the target."""
+        return content(self.server, self.target)

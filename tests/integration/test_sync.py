@@ -1,0 +1,32 @@
+"""A sync makes the target a copy of the source, as a whole."""
+
+from __future__ import annotations
+
+from .rich import dumped, rich
+from .runs import Pod
+from .services import PostgresServer
+from .shop import shop
+from .syncs import Pair
+
+
+def test_the_target_becomes_a_copy_of_everything_that_is_in_the_source(
+    pod: Pod, postgres_server: PostgresServer
+) -> None:
+    pair = Pair(pod, postgres_server, rich(postgres_server), postgres_server.database())
+
+    ended = pod.run(pair.plan(drop_existing=False))
+
+    assert ended.status == 0, ended.output
+    assert dumped(postgres_server, pair.target) == dumped(postgres_server, pair.source)
+
+
+def test_the_report_tells_what_was_copied(pod: Pod, postgres_server: PostgresServer) -> None:
+    pair = Pair(pod, postgres_server, shop(postgres_server), postgres_server.database())
+
+    told = pod.run(pair.plan(drop_existing=False)).told
+
+    assert (told.completed, told.tables, told.rows) == (True, 3, 5502)
+    assert told.dump_bytes is not None
+    assert told.dump_bytes > 100_000
+    assert told.synced is not None
+    assert told.synced.removed == 0
