@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
 from dataguardian.domain.plan import SyncPlan
 
-from .runs import Pod
+from .runs import Ended, Pod
 from .services import PostgresServer
 from .shop import content
 
@@ -27,7 +29,7 @@ class Pair:
         """A plan to make the one a copy of the other, whatever is in it."""
         source = self.pod.endpoint(self.source, datasource=SOURCE)
         target = self.pod.endpoint(self.target, self.server, datasource=TARGET)
-        return self.pod.sync_plan(source, target, **{"drop_existing": True, **changes})
+        return msgspec.structs.replace(self.pod.sync_plan(source, target, drop_existing=True), **changes)
 
     @property
     def copied(self) -> dict[str, object]:
@@ -38,3 +40,11 @@ class Pair:
     def found(self) -> dict[str, object]:
         """What is in the target."""
         return content(self.server, self.target)
+
+    def refused(self, plan: SyncPlan) -> Ended:
+        """A run that fails and leaves the target as it was."""
+        before = self.found
+        ended = self.pod.run(plan)
+        assert ended.status != 0, ended.output
+        assert self.found == before
+        return ended

@@ -113,20 +113,12 @@ def _filled(plan: SyncPlan, both: Both) -> DataGuardianError | None:
 
 
 def _powerless(plan: SyncPlan, both: Both) -> DataGuardianError | None:
-    target, sync = both.target, both.sync
-    role, database = quoted_name(target.role), quoted_name(target.database)
-    lacking = {
-        f"ALTER DATABASE {database} OWNER TO {role};": plan.strategy == "Swap" and not sync.owns,
-        f"ALTER ROLE {role} CREATEDB;": plan.strategy == "Swap" and not target.may_create_databases,
-        f"GRANT CREATE ON DATABASE {database} TO {role};": plan.strategy == "Transaction" and not sync.may_create,
-    }
-    remedies = [remedy for remedy, is_needed in lacking.items() if is_needed]
-    if not remedies:
+    target = both.target
+    if plan.strategy == "Swap" or both.sync.may_create:  # what a Swap needs is asked where it is made
         return None
-    what = "replace" if plan.strategy == "Swap" else "create anything in"
     return PermissionRefused(
-        f"Role {target.role!r} of {_target(plan)} may not {what} database {target.database!r}.",
-        remedy=" ".join(remedies),
+        f"Role {target.role!r} of {_target(plan)} may create nothing in database {target.database!r}.",
+        remedy=f"GRANT CREATE ON DATABASE {quoted_name(target.database)} TO {quoted_name(target.role)};",
     )
 
 
