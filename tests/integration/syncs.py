@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgspec
+import psycopg
 
 from dataguardian.domain.plan import SyncPlan
 
@@ -13,6 +14,7 @@ from .runs import Ended, Pod
 from .services import PostgresServer
 from .shop import content
 
+LOADING = "application_name LIKE 'dataguardian-7b7b7b7b%'"  # sessions of a sync in its target
 SOURCE, TARGET = "production", "staging"
 
 
@@ -48,3 +50,10 @@ class Pair:
         assert ended.status != 0, ended.output
         assert self.found == before
         return ended
+
+
+def terminate(postgres: PostgresServer, sessions: str) -> None:
+    """End sessions as an administrator does."""
+    with psycopg.connect(postgres.dsn(), autocommit=True) as admin:
+        query = f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {sessions}"
+        assert admin.execute(query.encode()).fetchall()

@@ -19,10 +19,9 @@ from dataguardian.domain.plan import SyncPlan
 from .runs import Pod, Running
 from .services import PostgresServer, wait_until
 from .shop import shop
-from .syncs import SOURCE, TARGET, Pair
+from .syncs import LOADING, SOURCE, TARGET, Pair, terminate
 from .valve import Valve
 
-LOADING = "application_name LIKE 'dataguardian-7b7b7b7b%'"
 DUMPING = "application_name = 'dataguardian' AND query LIKE 'COPY public.files%'"
 SESSIONS = "SELECT pid FROM pg_stat_activity WHERE application_name LIKE 'dataguardian%'"
 PAUSE = """
@@ -91,13 +90,6 @@ def before_the_commit(pod: Pod, postgres: PostgresServer, big: str, valve: Valve
 Point = Callable[[Pod, PostgresServer, str, Valve], AbstractContextManager[Held]]
 POINTS: list[Point] = [before_rows, among_rows, before_the_commit]
 AT_EACH_POINT = pytest.mark.parametrize("point", POINTS)
-
-
-def terminate(postgres: PostgresServer, sessions: str) -> None:
-    """End sessions as an administrator does."""
-    with psycopg.connect(postgres.dsn(), autocommit=True) as admin:
-        query = f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {sessions}"
-        assert admin.execute(query.encode()).fetchall()
 
 
 def no_session_is_left(postgres: PostgresServer) -> None:
