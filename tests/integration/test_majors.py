@@ -11,6 +11,7 @@ from .museum import museum
 from .runs import Pod, backed_up
 from .services import PostgresServer
 from .shop import content, shop
+from .syncs import Pair
 
 needs_client = pytest.mark.skipif(CLIENT >= 17, reason="no client that dumps a server of 14 is installed")
 
@@ -67,6 +68,20 @@ def test_a_server_that_is_older_than_the_backups_is_refused_and_left_as_it_was(
 
     assert ended.failure == (64, "server-too-old", "fetch")
     assert content(older_postgres, target) == before
+
+
+def test_a_database_is_synced_into_a_newer_server_and_not_into_an_older_one(
+    pod: Pod, postgres_server: PostgresServer, older_postgres: PostgresServer, newer_postgres: PostgresServer
+) -> None:
+    source = shop(postgres_server)
+    newer = Pair(pod, newer_postgres, source, newer_postgres.database())
+    older = Pair(pod, older_postgres, source, shop(older_postgres))
+
+    ended = pod.run(newer.plan())
+
+    assert ended.status == 0, ended.output
+    assert told(newer_postgres, newer.target) == told(postgres_server, source)
+    assert older.refused(older.plan()).failure == (64, "server-too-old", "connect")
 
 
 @needs_client

@@ -30,3 +30,24 @@ def test_the_report_tells_what_was_copied(pod: Pod, postgres_server: PostgresSer
     assert told.dump_bytes > 100_000
     assert told.synced is not None
     assert told.synced.removed == 0
+
+
+def test_tables_that_the_source_does_not_have_are_named_in_the_log_before_they_go(
+    pod: Pod, postgres_server: PostgresServer
+) -> None:
+    pair = Pair(pod, postgres_server, shop(postgres_server), shop(postgres_server))
+    unknown = [f"extra_{number}" for number in range(60)]
+    postgres_server.sql(
+        pair.target, "DO $$BEGIN FOR n IN 0..59 LOOP EXECUTE format('CREATE TABLE extra_%s ()', n); END LOOP; END$$"
+    )
+
+    ended = pod.run(pair.plan())
+
+    assert ended.status == 0, ended.output
+    lines = [line for line in ended.lines if line["action"] == "tables_removed"]
+    told = "".join(line["message"] for line in lines)
+    assert [line["tables"] for line in lines] == [60, 60]
+    assert [name for name in unknown if f"public.{name}" not in told] == []
+    assert ended.told.synced is not None
+    assert ended.told.synced.removed == 60
+    assert pair.found == pair.copied
