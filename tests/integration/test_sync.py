@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import pytest
+
 from .rich import dumped, rich
 from .runs import Pod
 from .services import PostgresServer
-from .shop import shop
+from .shop import content, shop
 from .syncs import Pair
+
+BOTH = pytest.mark.parametrize("strategy", ["Transaction", "Swap"])
 
 
 def test_the_target_becomes_a_copy_of_everything_that_is_in_the_source(
@@ -18,6 +22,36 @@ def test_the_target_becomes_a_copy_of_everything_that_is_in_the_source(
 
     assert ended.status == 0, ended.output
     assert dumped(postgres_server, pair.target) == dumped(postgres_server, pair.source)
+
+
+@BOTH
+def test_all_that_is_in_the_target_is_replaced(pod: Pod, postgres_server: PostgresServer, strategy: str) -> None:
+    pair = Pair(pod, postgres_server, rich(postgres_server), shop(postgres_server))
+    postgres_server.sql(pair.target, "CREATE SCHEMA shop", "CREATE VIEW shop.orders AS SELECT id FROM public.orders")
+
+    ended = pod.run(pair.plan(strategy=strategy))
+
+    assert ended.status == 0, ended.output
+    assert dumped(postgres_server, pair.target) == dumped(postgres_server, pair.source)
+
+
+def test_a_swap_keeps_what_was_the_target_before_as_long_as_it_is_asked_to(
+    pod: Pod, postgres_server: PostgresServer
+) -> None:
+    pair = Pair(pod, postgres_server, shop(postgres_server), shop(postgres_server))
+    postgres_server.sql(pair.target, "DELETE FROM orders")
+    before = pair.found
+
+    told = pod.run(pair.plan(strategy="Swap", keep_previous_seconds=3600)).told
+
+    assert told.synced is not None
+    assert told.synced.previous is not None
+    assert told.synced.switch_ms is not None
+    assert told.synced.switch_ms < 1000
+    assert pair.found == pair.copied
+    postgres_server.sql("postgres", f"ALTER DATABASE {told.synced.previous} ALLOW_CONNECTIONS true")
+    assert content(postgres_server, told.synced.previous) == before
+    postgres_server.drop(told.synced.previous)
 
 
 def test_the_report_tells_what_was_copied(pod: Pod, postgres_server: PostgresServer) -> None:

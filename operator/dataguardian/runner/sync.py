@@ -15,9 +15,11 @@ from ..domain import sync_guards
 from ..domain.plan import SyncPlan
 from ..domain.report import Report, Synced
 from ..domain.sync_guards import Both
+from ..engines import Login
 from ..errors import DumpFailed, LoadFailed
 from .run import Run
 from .source import SourceDatabase
+from .swap import Swap, Switched
 from .sync_backup import SyncBackup
 from .target import Target
 
@@ -47,16 +49,13 @@ class _Sync:
         both = self._connected()
         if refusals := sync_guards.refusals(self._plan, both):
             raise refusals[0]
-        client = self._target.client(both.target, self._source.major)
-        backup = self._backup()
-        removed = self._told_removed(both)
-        self._run.enter("load")
-        with closing(self._dump(backup)) as dump:
-            load = self._target.load(
-                self._target.login, client, both.target, drop_existing=self._plan.drop_existing, settles=True
-            )
-            loaded = load.atomic(dump)
-        return self._report(loaded, removed)
+        if self._plan.strategy == "Transaction":
+            return self._report(both, self._loaded(both, self._target.login))
+        with closing(self._swap()) as swap:
+            loaded = self._loaded(both, swap.prepare())
+            self._run.enter("switch")
+            self._target.close()
+            return self._report(both, loaded, swap.switch())
 
     def _connected(self) -> Both:
         """Log in to both sides, and ask them."""
@@ -71,6 +70,32 @@ class _Sync:
         sync = engine.sync_target(target.session.ask(engine.describe_sync_target(key), LoadFailed))
         return Both(source=described, target=state, sync=sync)
 
+    def _swap(self) -> Swap:
+        plan, source = self._plan, self._source
+        brought = source.engine.brought(source.session.ask(source.engine.describe_brought(), DumpFailed))
+        return Swap(
+            self._run,
+            self._target.engine,
+            self._target.login,
+            execution_id=plan.execution_id,
+            brought=brought,
+            keep_previous_seconds=plan.keep_previous_seconds,
+            patience_seconds=plan.lock_timeout_seconds,
+        )
+
+    def _loaded(self, both: Both, login: Login) -> list[int]:
+        """Bring the dump into this database: how many rows each table has got."""
+        plan, in_place = self._plan, self._plan.strategy == "Transaction"
+        client = self._target.client(both.target, self._source.major)
+        load = self._target.load(
+            login, client, both.target, drop_existing=plan.drop_existing and in_place, settles=in_place
+        )
+        backup = self._backup()
+        self._tell_removed(both)
+        self._run.enter("load")
+        with closing(self._dump(backup)) as dump:
+            return load.atomic(dump) if in_place else load.parallel(dump, plan.jobs)
+
     def _backup(self) -> SyncBackup | None:
         """What else becomes of the dump; None when nothing does, or an earlier try has made it."""
         if self._plan.backup is None:
@@ -78,14 +103,13 @@ class _Sync:
         backup = SyncBackup(self._plan.backup, self._run, self._source)
         return None if backup.found() else backup
 
-    def _told_removed(self, both: Both) -> int:
-        """Name in the log what goes for good; how many tables that are."""
+    def _tell_removed(self, both: Both) -> None:
+        """Name in the log what goes for good."""
         names = sync_guards.removed(both)
         for first in range(0, len(names), NAMED):
             part = names[first : first + NAMED]
             message = f"{len(names)} tables that the source does not have go from the target: {', '.join(part)}"
             self._run.say("warn", message, "tables_removed", tables=len(names))
-        return len(names)
 
     def _dump(self, backup: SyncBackup | None) -> Generator[bytes]:
         """The pieces of the dump. They end once it is whole, and is stored where it is to be kept."""
@@ -95,10 +119,16 @@ class _Sync:
             self._run.enter("load")  # what the target still does
         self._source.close()
 
-    def _report(self, loaded: list[int], removed: int) -> Report:
+    def _report(self, both: Both, loaded: list[int], switched: Switched | None = None) -> Report:
         run = self._run
         run.say("success", "Sync completed", "run_completed", tables=len(loaded), rows=sum(loaded))
-        synced = msgspec.structs.replace(run.found.synced or Synced(), removed=removed)
+        synced = msgspec.structs.replace(
+            run.found.synced or Synced(),
+            removed=len(sync_guards.removed(both)),
+            switch_ms=switched.milliseconds if switched else None,
+            previous=switched.previous if switched else None,
+            previous_until=switched.previous_until if switched else None,
+        )
         return msgspec.structs.replace(
             run.found,
             completed=True,
