@@ -32,6 +32,7 @@ class SyncTarget(msgspec.Struct, frozen=True, kw_only=True):
     is_source: bool  # it sees the session that is in the source
     in_recovery: bool
     owns: bool  # the role has the rights of the database's owner
+    is_marked: bool  # the database's comment tells of masking rules
     may_create: bool  # in the database
     foreign_owners: list[str]  # roles that own something in it that the role may not drop
     tables: list[tuple[str, str]]

@@ -6,9 +6,11 @@ from collections.abc import Sequence
 
 import msgspec
 
+from ..domain.naming import MASKED_MARK
 from ..domain.sync_guards import SyncSource, SyncTarget
 from .postgresql_contents import ROLES
 from .postgresql_lines import Roles, read
+from .postgresql_literals import literal
 from .postgresql_target import RELATIONS
 from .source import Source
 
@@ -57,6 +59,7 @@ SELECT pg_catalog.json_build_object(
                                AND classid = {high} AND objid = {low}),
        'in_recovery', pg_catalog.pg_is_in_recovery(),
        'owns', pg_catalog.pg_has_role(datdba, 'USAGE'),
+       'is_marked', coalesce(pg_catalog.shobj_description(d.oid, 'pg_database') ~ {mark}, false),
        'may_create', pg_catalog.has_database_privilege(d.oid, 'CREATE'),
        'foreign_owners', (SELECT coalesce(pg_catalog.json_agg(name ORDER BY name), '[]') FROM owner),
        {tables})
@@ -77,9 +80,9 @@ class PostgreSQLSync:
         return msgspec.convert({**msgspec.json.decode(described), **known}, SyncSource)
 
     def describe_sync_target(self, key: int) -> str:
-        return _TARGET.format(
-            relations=RELATIONS, foreign=_FOREIGN, tables=_TABLES, high=key >> 32, low=key & 0xFFFFFFFF
-        )
+        parts = {"relations": RELATIONS, "foreign": _FOREIGN, "tables": _TABLES}
+        mark = literal(f"(^|\n){MASKED_MARK} ")
+        return _TARGET.format(**parts, mark=mark, high=key >> 32, low=key & 0xFFFFFFFF)
 
     def sync_target(self, lines: Sequence[str]) -> SyncTarget:
         return msgspec.json.decode(lines[0], type=SyncTarget)

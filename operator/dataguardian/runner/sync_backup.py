@@ -101,6 +101,8 @@ class SyncBackup:
         self._run.copies = [copy for copy in told if copy]
         self._run.found = Report(
             completed=False,
+            dump_bytes=manifest.dump_bytes,
+            engine_version=manifest.engine_version,
             stored_bytes=manifest.stored_bytes,
             checksum=manifest.checksum,
             dump_time=manifest.started_at,

@@ -57,8 +57,9 @@ TARGET = TargetState(
     relations=0,
     examples=[],
 )
-SYNC = SyncTarget(is_source=False, in_recovery=False, owns=True, may_create=True, foreign_owners=[], tables=[])
-FILLED = msgspec.structs.replace(TARGET, relations=3, examples=["public.orders"])
+SYNC = SyncTarget(
+    is_source=False, in_recovery=False, owns=True, is_marked=False, may_create=True, foreign_owners=[], tables=[]
+)
 
 
 def both(source: dict[str, Any] | None = None, sync: dict[str, Any] | None = None, **target: Any) -> Both:
