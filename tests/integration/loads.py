@@ -52,7 +52,7 @@ class Loads:
 
     def into(self, database: str, *, user: str | None = None, **changes: Any) -> Load:
         """A load that replaces everything, and that is not of a stored dump; a ``user`` has its name as password."""
-        files = {}
+        files: dict[str, Any] = {}
         if user is not None:
             files = {key: self._pod.secret(f"{user}-{key}", user) for key in ("username_file", "password_file")}
         endpoint = self._pod.endpoint(database, **files)

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import psycopg
 
-from dataguardian.domain.plan import SyncPlan
+from dataguardian.domain.plan import SyncPlan, Target
 
 from .runs import Ended, Pod
 from .services import PostgresServer
@@ -57,3 +57,10 @@ def terminate(postgres: PostgresServer, sessions: str) -> None:
     with psycopg.connect(postgres.dsn(), autocommit=True) as admin:
         query = f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {sessions}"
         assert admin.execute(query.encode()).fetchall()
+
+
+def kept(pair: Pair, target: Target, **changes: object) -> SyncPlan:
+    """A sync whose dump is kept."""
+    plan = pair.plan()
+    backup = pair.pod.backup_plan(pair.source, target, source=plan.source)
+    return msgspec.structs.replace(plan, backup=backup, **changes)

@@ -10,25 +10,18 @@ import msgspec
 import pytest
 
 from dataguardian.domain import manifest as manifests
-from dataguardian.domain.plan import S3Target, SyncPlan, Target
+from dataguardian.domain.plan import S3Target
 
 from .runs import Ended, Pod, Running, assert_nothing_stored, stored
 from .services import PostgresServer, S3Server
 from .shop import HELD_AFTER, content, shop
-from .syncs import LOADING, SOURCE, TARGET, Pair, terminate
+from .syncs import LOADING, SOURCE, TARGET, Pair, kept, terminate
 from .valve import Valve
 
 REFUSE = """
     CREATE FUNCTION refuse(int) RETURNS int IMMUTABLE LANGUAGE plpgsql AS $$BEGIN
     IF current_database() LIKE 'target%' THEN RAISE 'refused'; END IF; RETURN $1; END$$
 """
-
-
-def kept(pair: Pair, target: Target, **changes: object) -> SyncPlan:
-    """A sync whose dump is kept."""
-    plan = pair.plan()
-    backup = pair.pod.backup_plan(pair.source, target, source=plan.source)
-    return msgspec.structs.replace(plan, backup=backup, **changes)
 
 
 def backup_of(ended: Ended) -> str | None:

@@ -6,17 +6,19 @@ The target becomes a copy as a whole, at the end, or it stays as it was.
 from __future__ import annotations
 
 import os
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import closing
 
 import msgspec
 
-from ..domain import sync_guards
+from ..domain import masking, sync_guards
 from ..domain.plan import SyncPlan
 from ..domain.report import Report, Synced
 from ..domain.sync_guards import Both
 from ..engines import Login
-from ..errors import DumpFailed, LoadFailed
+from ..errors import DataGuardianError, DumpFailed, LoadFailed
+from .masking import Mask
+from .phases import Replaces
 from .run import Run
 from .source import SourceDatabase
 from .swap import Swap, Switched
@@ -47,15 +49,17 @@ class _Sync:
     def make(self) -> Report:
         """The whole sync."""
         both = self._connected()
-        if refusals := sync_guards.refusals(self._plan, both):
-            raise refusals[0]
+        self._refuse(sync_guards.refusals(self._plan, both))
+        mask = self._mask(both)
         if self._plan.strategy == "Transaction":
-            return self._report(both, self._loaded(both, self._target.login))
+            loaded = self._loaded(both, self._target.login, mask)
+            self._unmark(both)
+            return self._report(both, loaded, mask)
         with closing(self._swap()) as swap:
-            loaded = self._loaded(both, swap.prepare())
+            loaded = self._loaded(both, swap.prepare(), mask)
             self._run.enter("switch")
             self._target.close()
-            return self._report(both, loaded, swap.switch())
+            return self._report(both, loaded, mask, swap.switch())
 
     def _connected(self) -> Both:
         """Log in to both sides, and ask them."""
@@ -70,6 +74,34 @@ class _Sync:
         sync = engine.sync_target(target.session.ask(engine.describe_sync_target(key), LoadFailed))
         return Both(source=described, target=state, sync=sync)
 
+    def _refuse(self, refusals: Sequence[DataGuardianError]) -> None:
+        """Raise the gravest; the others are in the log."""
+        for refusal in refusals[1:]:
+            self._run.say("warn", f"This is in the way, too: {refusal.what}", "obstacle", code=refusal.code)
+        if refusals:
+            raise refusals[0]
+
+    def _mask(self, both: Both) -> Mask | None:
+        """What masks the load. Raises what speaks against it: rules and columns are compared in the dump's snapshot."""
+        plan, source = self._plan.masking, self._source
+        if plan is None:
+            return None
+        found = source.engine.columns(source.session.ask(source.engine.describe_columns(), DumpFailed))
+        self._refuse(masking.refusals(plan, found.columns, found.large_objects))
+        in_place = self._plan.strategy == "Transaction"  # else the database is new, and ours
+        if in_place and not both.sync.owns:
+            self._run.warn("Only its owner may write into the target's comment by which rules it is masked", "unmarked")
+        return Mask(plan, source.engine, found.columns, marks=both.sync.owns or not in_place)
+
+    def _unmark(self, both: Both) -> None:
+        """Take from the comment of a target that was masked before that it is; a failure is a warning."""
+        if self._plan.masking is not None or not both.sync.is_marked:
+            return
+        try:
+            self._target.session.ask(self._target.engine.mark_masked(None), LoadFailed)
+        except DataGuardianError as error:
+            self._run.warn(f"The target's comment still says that it is masked: {error.what}", "still_marked")
+
     def _swap(self) -> Swap:
         plan, source = self._plan, self._source
         brought = source.engine.brought(source.session.ask(source.engine.describe_brought(), DumpFailed))
@@ -83,13 +115,12 @@ class _Sync:
             patience_seconds=plan.lock_timeout_seconds,
         )
 
-    def _loaded(self, both: Both, login: Login) -> list[int]:
+    def _loaded(self, both: Both, login: Login, mask: Mask | None) -> list[int]:
         """Bring the dump into this database: how many rows each table has got."""
         plan, in_place = self._plan, self._plan.strategy == "Transaction"
         client = self._target.client(both.target, self._source.major)
-        load = self._target.load(
-            login, client, both.target, drop_existing=plan.drop_existing and in_place, settles=in_place
-        )
+        replaces: Replaces = "everything" if in_place and plan.drop_existing else "nothing"
+        load = self._target.load(login, client, both.target, replaces=replaces, settles=in_place, mask=mask)
         backup = self._backup()
         self._tell_removed(both)
         self._run.enter("load")
@@ -119,12 +150,14 @@ class _Sync:
             self._run.enter("load")  # what the target still does
         self._source.close()
 
-    def _report(self, both: Both, loaded: list[int], switched: Switched | None = None) -> Report:
-        run = self._run
+    def _report(self, both: Both, loaded: list[int], mask: Mask | None, switched: Switched | None = None) -> Report:
+        run, plan = self._run, self._plan.masking
         run.say("success", "Sync completed", "run_completed", tables=len(loaded), rows=sum(loaded))
         synced = msgspec.structs.replace(
             run.found.synced or Synced(),
             removed=len(sync_guards.removed(both)),
+            masking_digest=plan.digest if plan else None,
+            masked_columns=mask.columns_masked if mask else 0,
             switch_ms=switched.milliseconds if switched else None,
             previous=switched.previous if switched else None,
             previous_until=switched.previous_until if switched else None,

@@ -14,7 +14,7 @@ from ..engines import Login
 from ..errors import DatabaseUnavailable
 from . import login
 from .load import Load
-from .phases import Replaces
+from .phases import Mask, Replaces
 from .run import Run
 from .session import Session
 
@@ -50,7 +50,16 @@ class Target:
         """The major of the programs that load a dump of this client. Raises ConfigInvalid when there are none."""
         return self.engine.client(state.major, at_least=dumped_by, dumps=False)
 
-    def load(self, login: Login, client: int, state: TargetState, *, replaces: Replaces, settles: bool) -> Load:
+    def load(
+        self,
+        login: Login,
+        client: int,
+        state: TargetState,
+        *,
+        replaces: Replaces,
+        settles: bool,
+        mask: Mask | None = None,
+    ) -> Load:
         """A load into a database of the server; see ``Load``."""
         plan = self._plan
         return Load(
@@ -63,6 +72,8 @@ class Target:
             lock_timeout_seconds=plan.lock_timeout_seconds,
             application=f"dataguardian-{plan.execution_id[:8]}",
             settles=settles,
+            proves=isinstance(plan, RestorePlan),
+            mask=mask,
         )
 
     def connect(self) -> TargetState:
