@@ -171,3 +171,18 @@ def test_a_source_whose_connection_is_lost_is_blamed_and_the_target_stays(
     assert repr(SOURCE) in ended.message
     no_session_is_left(postgres_server)
     assert held.pair.found == held.before
+
+
+def test_secrets_of_both_sides_are_in_no_argument_environment_or_line(
+    pod: Pod, postgres_server: PostgresServer, big_database: str, valve: Valve
+) -> None:
+    with among_rows(pod, postgres_server, big_database, valve) as held:
+        pids = [held.running.process.pid, *held.running.children().values()]
+        seen = "".join(Path(f"/proc/{pid}/{file}").read_text() for pid in pids for file in ("cmdline", "environ"))
+        valve.open()
+        ended = held.running.ended()
+
+    assert ended.status == 0, ended.output
+    assert "pg_dump" in seen
+    assert "pg_restore" in seen
+    assert postgres_server.password not in seen + ended.text
