@@ -52,6 +52,7 @@ _INDEXES = (
     "CREATE INDEX ON orders (customer, placed)",
     "ALTER TABLE events ADD PRIMARY KEY (id)",
     "CREATE INDEX ON events ((body->>'user'))",
+    "CREATE INDEX ON events USING gin (body)",
     "ALTER TABLE documents ADD PRIMARY KEY (id)",
     "ALTER TABLE files ADD PRIMARY KEY (id)",
     "VACUUM ANALYZE",
