@@ -13,6 +13,7 @@ from .operator_pods import OperatorPods
 from .services import Services
 from .sharing import shared, turn
 from .shop import Shop
+from .staging import Staging
 
 os.environ["DATAGUARDIAN_CLUSTER"] = os.environ.get("DATAGUARDIAN_TEST_CLUSTER", "test")
 RELEASE = "dataguardian"
@@ -109,6 +110,14 @@ def big_shop(cluster: Cluster, services: Services) -> Iterator[Shop]:
 
     found = Shop(cluster, services, "big")
     found.stock(runTemplate=SLOW)
+    yield found
+    found.remove()
+
+
+@pytest.fixture
+def staging(shop: Shop) -> Iterator[Staging]:
+    """An empty database on another server."""
+    found = Staging(shop)
     yield found
     found.remove()
 

@@ -1,4 +1,4 @@
-"""The databases and buckets that the tests back up: one PostgreSQL and one S3 server, whose files can be looked at."""
+"""The databases and buckets of the tests: two PostgreSQL servers and an S3 server, whose files can be looked at."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 from .cluster import JSON, Cluster, eventually
 
 NAMESPACE = "services"
+DATABASE_SERVERS = ("db", "staging")
 # Grepped for in everything that can be read: none of these may ever be seen.
 DATABASE_PASSWORD = "canary-database-7f3a"
 S3_SECRET_KEY = "canary-s3-91bd"
@@ -110,16 +111,20 @@ class Services:
         env = {"POSTGRES_USER": "admin", "POSTGRES_PASSWORD": DATABASE_PASSWORD}
         self._cluster.apply(
             {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}},
-            service(NAMESPACE, "db", 5432),
-            server(NAMESPACE, "db", "localhost/dataguardian-postgres:17", 999, env=env, mounts=mounts),
+            *(service(NAMESPACE, name, 5432) for name in DATABASE_SERVERS),
+            *(
+                server(NAMESPACE, name, "localhost/dataguardian-postgres:17", 999, env=env, mounts=mounts)
+                for name in DATABASE_SERVERS
+            ),
             *s3_server(NAMESPACE, "s3"),
         )
 
     def fill(self) -> None:
         """Wait until they serve, and make the databases that the tests copy."""
-        for name in ("db", "s3"):
+        for name in (*DATABASE_SERVERS, "s3"):
             self._cluster.kubectl("rollout", "status", "-n", NAMESPACE, f"statefulset/{name}", "--timeout=180s")
-        eventually("the database server answers", self._answers)
+        for name in DATABASE_SERVERS:
+            eventually(f"the database server {name} answers", lambda name=name: self._answers(name))
         if "big" in self.sql("postgres", "SELECT datname FROM pg_database").split():
             return  # a kept cluster
         self.sql("postgres", "CREATE DATABASE sample", "CREATE DATABASE big")
@@ -132,17 +137,17 @@ class Services:
             "CHECKPOINT",
         )
 
-    def sql(self, database: str, *statements: str) -> str:
+    def sql(self, database: str, *statements: str, server: str = "db") -> str:
         """What psql prints, unaligned; a failing statement fails the test."""
         options = [option for statement in statements for option in ("-c", statement)]
-        return self._psql(database, *options)
+        return self._psql(server, database, *options)
 
-    def script(self, database: str, text: str) -> str:
-        return self._psql(database, "-f", "-", stdin=text)
+    def script(self, database: str, text: str, server: str = "db") -> str:
+        return self._psql(server, database, "-f", "-", stdin=text)
 
-    def fingerprint(self, database: str) -> str:
+    def fingerprint(self, database: str, server: str = "db") -> str:
         """Each table's rows and a hash of them."""
-        return self.script(database, FINGERPRINT)
+        return self.script(database, FINGERPRINT, server)
 
     def files(self, bucket: str, pod: str = "s3-0", namespace: str = NAMESPACE) -> list[str]:
         """The stored objects, as paths in the bucket."""
@@ -157,12 +162,12 @@ class Services:
     def in_store(self, *command: str, stdin: str | None = None) -> str:
         return self._cluster.inside(NAMESPACE, "s3-0", *command, stdin=stdin)
 
-    def _psql(self, database: str, *options: str, stdin: str | None = None) -> str:
+    def _psql(self, server: str, database: str, *options: str, stdin: str | None = None) -> str:
         command = ["psql", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-U", "admin", "-d", database, *options]
-        return self._cluster.inside(NAMESPACE, "db-0", *command, stdin=stdin)
+        return self._cluster.inside(NAMESPACE, f"{server}-0", *command, stdin=stdin)
 
-    def _answers(self) -> bool:
+    def _answers(self, server: str) -> bool:
         try:
-            return self.sql("postgres", "SELECT 1").strip() == "1"
+            return self.sql("postgres", "SELECT 1", server=server).strip() == "1"
         except AssertionError:
             return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .permissions import account
 from .shop import Shop
 
 RESTORE = {"backupExecutionRef": {"name": "first"}, "confirmationPhrase": "RESTAURAR", "dropExisting": True}
@@ -10,15 +11,6 @@ VERIFY = {
     "confirmationPhrase": "VERIFICAR RESTORE",
     "verificationMode": True,
 }
-
-
-def account(shop: Shop, role: str) -> str:
-    """A ServiceAccount with that ClusterRole of the chart; the user that it is."""
-    shop.cluster.kubectl("create", "serviceaccount", role, "-n", shop.namespace)
-    user = f"system:serviceaccount:{shop.namespace}:{role}"
-    bind = ["create", "rolebinding", role, f"--clusterrole=dataguardian-{role}"]
-    shop.cluster.kubectl(*bind, f"--serviceaccount={shop.namespace}:{role}", "-n", shop.namespace)
-    return user
 
 
 def test_who_may_only_verify_is_refused_a_restore_and_allowed_a_verification(shop: Shop) -> None:
