@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 from .cluster import JSON, Cluster, eventually
@@ -124,7 +125,7 @@ class Services:
         for name in (*DATABASE_SERVERS, "s3"):
             self._cluster.kubectl("rollout", "status", "-n", NAMESPACE, f"statefulset/{name}", "--timeout=180s")
         for name in DATABASE_SERVERS:
-            eventually(f"the database server {name} answers", lambda name=name: self._answers(name))
+            eventually(f"the database server {name} answers", partial(self._answers, name))
         if "big" in self.sql("postgres", "SELECT datname FROM pg_database").split():
             return  # a kept cluster
         self.sql("postgres", "CREATE DATABASE sample", "CREATE DATABASE big")

@@ -53,15 +53,15 @@ def refused(cluster: Cluster, services: Services) -> Iterator[Refused]:
     staging = Staging(shop)
     staging.sql("CREATE TABLE ours AS SELECT 1 AS number", "CREATE ROLE powerless LOGIN PASSWORD 'canary-powerless'")
     before = staging.fingerprint()
-    at, many = {"host": f"{SERVER}.{NAMESPACE}.svc"}, {"maxConcurrentExecutions": 20}
+    at, many = f"{SERVER}.{NAMESPACE}.svc", 20
     cluster.apply(
         secret(shop.namespace, "powerless", username="powerless", password="canary-powerless"),
-        shop.datasource(**many),
-        shop.datasource("staging", **at, **many),
-        shop.datasource("alias", host=f"db.{NAMESPACE}.svc.cluster.local", **many),
-        shop.datasource("live", **at, **many, classification=["Production"]),
-        shop.datasource("powerless", **at, **many, credentialsSecretRef={"name": "powerless"}),
-        shop.datasource("nowhere", host=f"s3.{NAMESPACE}.svc", **many),
+        shop.datasource(maxConcurrentExecutions=many),
+        shop.datasource("staging", host=at, maxConcurrentExecutions=many),
+        shop.datasource("alias", host=f"db.{NAMESPACE}.svc.cluster.local", maxConcurrentExecutions=many),
+        shop.datasource("live", host=at, maxConcurrentExecutions=many, classification=["Production"]),
+        shop.datasource("powerless", host=at, maxConcurrentExecutions=many, credentialsSecretRef={"name": "powerless"}),
+        shop.datasource("nowhere", host=f"s3.{NAMESPACE}.svc", maxConcurrentExecutions=many),
         shop.bucket_location("elsewhere"),
         *(staging.job(name, **changes) for name, (_, _, changes) in CASES.items()),
     )
