@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
+from typing import Literal
 
 import pytest
 
 from dataguardian.domain import report as reports
-from dataguardian.domain.report import Report
+from dataguardian.domain.report import PreviousFound, Report
 from dataguardian.errors import DatabaseUnavailable
 from dataguardian.kube.client import JSON, jobs_path, objects_path
 from dataguardian.kube.jobs import planned
@@ -23,16 +24,34 @@ from . import side_pods
 from .kubelet import Kubelet
 from .synced import make_datasource, make_job, make_run
 
-BUSY = Report(completed=True, warnings=["The previous database dg_previous_orders_1 stays: somebody is in it."])
-OTHER_BUSY = Report(completed=True, warnings=["The previous database dg_previous_orders_2 stays: somebody is in it."])
+NAME, SERVER = "dg_previous_orders_1", "7000000000000000001"
+
+
+def told(state: Literal["dropped", "absent", "left"], name: str = NAME, **fields: str) -> Report:
+    """What the runner says of a database, on the sync's server unless it is said otherwise."""
+    found = PreviousFound(name=name, state=state, **{"server_identity": SERVER, **fields})
+    others = ["The previous database dg_previous_orders_2 stays: somebody is in it."]
+    return Report(completed=True, warnings=others, previous=found)
+
+
+GONE = told("dropped")
+BUSY = told("left", reason="Somebody is in it.")
+ELSEWHERE = told("absent", server_identity="7000000000000000002")
+UNKNOWN = Report(completed=True, previous=PreviousFound(name=NAME, state="absent"))
+OF_ANOTHER = told("dropped", "dg_previous_orders_2")
 AWAY = reports.failed(DatabaseUnavailable("The server is away.", remedy="Look."), "connect")
 
 
 async def kept(
-    context: Context, namespace: str, name: str = "refresh-1", *, over: timedelta = timedelta(minutes=-5)
+    context: Context,
+    namespace: str,
+    name: str = "refresh-1",
+    *,
+    over: timedelta = timedelta(minutes=-5),
+    server: str | None = SERVER,
 ) -> DatabaseSyncExecution:
     """A completed Swap whose previous database is kept until then, as its handler has seen it."""
-    previous = {"name": "dg_previous_orders_1", "dropTime": timestamp(datetime.now(UTC) + over)}
+    previous = {"name": NAME, "serverIdentity": server, "dropTime": timestamp(datetime.now(UTC) + over)}
     run = await make_run(context, namespace, name, "Completed", previousDatabase=previous)
     context.catalog.put(DATABASE_SYNC_EXECUTION, run)
     return run
@@ -64,13 +83,13 @@ async def test_a_database_whose_time_is_over_is_dropped_by_one_kubernetes_job(
 
     (job,) = await expired(context, namespace)
     assert await expired(context, namespace) == [job]
-    await end(context, node, job, Report(completed=True))
+    await end(context, node, job, GONE)
 
     assert await expired(context, namespace) == []
     assert (await dropped(context, run)) is not None
     plan = json.loads(planned(job))
     assert (job["metadata"]["name"], plan["operation"]) == ("expire-refresh-1", "expire")
-    assert plan["target"]["datasource"] == "staging"
+    assert (plan["target"]["datasource"], plan["previous"]) == ("staging", NAME)
     assert job["metadata"]["ownerReferences"][0]["uid"] == run.metadata.uid
     assert job["spec"]["template"]["spec"]["nodeSelector"] == {"zone": "a"}
     assert job["spec"]["activeDeadlineSeconds"] == 600
@@ -98,14 +117,19 @@ async def test_what_is_due_is_found_again_after_a_restart(context: Context, name
     assert len(await expired(context, namespace)) == 1
 
 
-async def test_a_database_is_dropped_although_another_one_could_not_be(
-    context: Context, namespace: str, node: Kubelet
+@pytest.mark.parametrize(
+    ("server", "report"),
+    [(SERVER, told("absent")), (None, told("dropped")), (None, UNKNOWN)],
+    ids=["absent", "dropped", "unknown"],
+)
+async def test_a_database_that_is_gone_from_the_server_that_the_sync_has_seen_is_told_as_dropped(
+    context: Context, namespace: str, node: Kubelet, server: str | None, report: Report
 ) -> None:
     await make_datasource(context, namespace, "staging")
-    run = await kept(context, namespace)
+    run = await kept(context, namespace, server=server)
     (job,) = await expired(context, namespace)
 
-    await end(context, node, job, OTHER_BUSY)
+    await end(context, node, job, report)
     await expired(context, namespace)
 
     assert await dropped(context, run) is not None
@@ -113,7 +137,16 @@ async def test_a_database_is_dropped_although_another_one_could_not_be(
 
 @pytest.mark.parametrize(
     ("report", "says"),
-    [(AWAY, "The server is away. Look."), (BUSY, "somebody is in it"), (None, "Datasource 'staging' does not exist")],
+    [
+        (AWAY, "The server is away. Look."),
+        (BUSY, "Somebody is in it"),
+        (Report(completed=True), "has not told"),
+        (OF_ANOTHER, "has not told"),
+        (ELSEWHERE, "another server"),
+        (UNKNOWN, "another server"),
+        (None, "Datasource 'staging' does not exist"),
+    ],
+    ids=["away", "busy", "silent", "of another", "elsewhere", "unknown", "no datasource"],
 )
 async def test_a_database_that_cannot_be_dropped_is_told_and_tried_again_later(
     context: Context, namespace: str, node: Kubelet, report: Report | None, says: str

@@ -20,6 +20,7 @@ from .services import PostgresServer, wait_until
 from .swaps import Site
 
 SWITCHING = "FROM pg_stat_activity WHERE application_name LIKE 'dataguardian-%-switch'"
+IDENTITY = "SELECT system_identifier::text FROM pg_control_system()"
 
 
 @pytest.fixture
@@ -131,9 +132,41 @@ def test_expire_drops_what_is_over_and_nothing_else(site: Site, postgres_server:
     site.run("CREATE DATABASE {} OWNER {}", unmarked, site.user)
 
     with psycopg.connect(site.dsn(entered)):
-        ended = site.pod.run(ExpirePlan(target=site.endpoint(target)))
+        ended = site.pod.run(ExpirePlan(target=site.endpoint(target), previous=over))
 
     assert ended.status == 0, ended.output
     assert [line["database"] for line in ended.lines if line["action"] == "previous_dropped"] == [over]
     assert [warning for warning in ended.told.warnings if entered in warning]
     assert site.ours() == sorted([str(kept), of_other, unmarked, entered])
+    told = ended.told.previous
+    assert told is not None
+    assert (told.name, told.state, told.reason) == (over, "dropped", None)
+    assert told.server_identity == postgres_server.rows("postgres", IDENTITY)[0][0]
+
+
+def test_expire_tells_of_one_database_whether_it_is_there_and_why(site: Site) -> None:
+    target, other = site.target(), site.target()
+    with site.swap(target, keep_previous_seconds=3600) as swap:
+        swap.prepare()
+        early = str(swap.switch().previous)
+    entered, of_other = site.previous(target, "20200101000001"), site.previous(other, "20200101000000")
+    unmarked = f"dg_previous_{target}_20200101000002"
+    site.run("CREATE DATABASE {} OWNER {}", unmarked, site.user)
+    reasons = {
+        f"dg_previous_{target}_20200101000000": "absent None",
+        early: "left By the server's clock",
+        entered: "left Somebody is in it",
+        of_other: f"left It was database '{other}' before, and not '{target}'",
+        unmarked: "left Its comment no longer says",
+    }
+
+    with psycopg.connect(site.dsn(entered)):
+        told = {
+            name: site.pod.run(ExpirePlan(target=site.endpoint(target), previous=name)).told.previous
+            for name in reasons
+        }
+
+    for name, reason in reasons.items():
+        found = told[name]
+        assert found is not None
+        assert f"{found.state} {found.reason}".startswith(reason)

@@ -10,6 +10,7 @@ from .services import PostgresServer
 from .shop import content, shop
 from .syncs import Pair
 
+IDENTITY = "SELECT system_identifier::text FROM pg_control_system()"
 BOTH = pytest.mark.parametrize("strategy", ["Transaction", "Swap"])
 
 
@@ -46,6 +47,7 @@ def test_a_swap_keeps_what_was_the_target_before_as_long_as_it_is_asked_to(
 
     assert told.synced is not None
     assert told.synced.previous is not None
+    assert told.synced.server_identity == postgres_server.rows("postgres", IDENTITY)[0][0]
     assert told.synced.switch_ms is not None
     assert told.synced.switch_ms < 1000
     assert pair.found == pair.copied

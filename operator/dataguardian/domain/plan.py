@@ -190,9 +190,10 @@ class SyncPlan(msgspec.Struct, frozen=True, kw_only=True, tag="sync", tag_field=
 
 
 class ExpirePlan(msgspec.Struct, frozen=True, kw_only=True, tag="expire", tag_field="operation"):
-    """Drop the databases that were this one before a Swap and whose time is over."""
+    """Drop the databases that were this one before a Swap and whose time is over, and tell what became of one."""
 
     target: Endpoint
+    previous: str  # the database that is told of
 
 
 class CopyPlan(msgspec.Struct, frozen=True, kw_only=True, tag="copy", tag_field="operation"):

@@ -212,10 +212,10 @@ def copy_run(
     return Run(plan, secrets, volumes)
 
 
-def expire_run(target: Datasource) -> Run:
-    """The removal of the databases that were this one before a Swap and whose time is over."""
+def expire_run(target: Datasource, previous: str) -> Run:
+    """The removal of the databases that were this one before a Swap and whose time is over; one of them is told of."""
     endpoint, secrets = endpoint_of(target)
-    return Run(ExpirePlan(target=endpoint), secrets)
+    return Run(ExpirePlan(target=endpoint, previous=previous), secrets)
 
 
 def _is_of_use(failed: BackupExecution, retry: BackupExecution, job: BackupJob) -> bool:

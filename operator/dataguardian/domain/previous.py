@@ -5,12 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from ..resources.sync import DatabaseSyncExecution, DatabaseSyncExecutionStatus
+from ..resources.sync import DatabaseSyncExecution, DatabaseSyncExecutionStatus, PreviousDatabase
 from .report import Report
 from .status import is_terminal
 
 # The server that drops it goes by its own clock.
 CLOCKS = timedelta(seconds=30)
+OTHER_SERVER = (
+    "The Datasource leads to another server than the one that has it, or its user may no longer read which one it is. "
+    "Correct spec.host and spec.port; when that server is gone for good, delete this object."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,14 +42,19 @@ def previous_of(execution: DatabaseSyncExecution) -> Previous | None:
     return Previous(meta.namespace, meta.name, meta.uid, status.datasource, kept.drop_time)
 
 
-def why_left(report: Report, name: str) -> str | None:
-    """Why the database is still there, as the runner tells that was to drop it; None when it is gone.
+def why_left(report: Report, kept: PreviousDatabase) -> str | None:
+    """Why the database may still be there, as the runner tells that was to drop it; None when it is gone.
 
-    A runner leaves what it cannot drop, and says so in a warning: there may be others that it can.
+    Only a word about this database counts, and only from the server that the sync has seen, as far as that is known.
     """
     if report.failure:
         return f"{report.failure.message} {report.failure.remedy}"
-    return next((warning for warning in report.warnings if name in warning), None)
+    found = report.previous
+    if found is None or found.name != kept.name:
+        return "The runner has not told what became of it."
+    if kept.server_identity not in (None, found.server_identity):
+        return OTHER_SERVER
+    return (found.reason or "It is still there.") if found.state == "left" else None
 
 
 def dropped(status: DatabaseSyncExecutionStatus, *, now: datetime) -> DatabaseSyncExecutionStatus | None:

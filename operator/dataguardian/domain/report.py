@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 import msgspec
 
@@ -83,9 +84,19 @@ class Synced(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     switch_ms: int | None = None  # in which nobody could be in the target, at the end of a Swap
     previous: str | None = None  # the database that was the target before, as long as it is kept
     previous_until: str | None = None  # RFC 3339
+    server_identity: str | None = None  # of the target's server; None when the role may not read it
     # Id of the backup that was stored from the same dump: from then on it exists, however the sync ends. ``copies``,
     # ``stored_bytes``, ``checksum`` and ``dump_time`` of the report are its.
     backup_execution_id: str | None = None
+
+
+class PreviousFound(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What became of a database that was the target before a Swap, on the server that the runner has reached."""
+
+    name: str
+    state: Literal["dropped", "absent", "left"]
+    reason: str | None = None  # why it is left
+    server_identity: str | None = None  # None when the role may not read it
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -115,6 +126,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     verification: Verification | None = None
     preview: Preview | None = None
     synced: Synced | None = None
+    previous: PreviousFound | None = None
 
 
 NOTHING = Report(completed=False)

@@ -37,7 +37,7 @@ def _previous(told: Synced) -> PreviousDatabase | None:
         return None
     try:
         until = datetime.fromisoformat(told.previous_until).astimezone(UTC)
-        return PreviousDatabase(name=told.previous, drop_time=until)
+        return PreviousDatabase(name=told.previous, server_identity=told.server_identity, drop_time=until)
     except ValueError:
         return None  # the end must be written all the same
 

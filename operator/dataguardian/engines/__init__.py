@@ -13,7 +13,7 @@ from ..domain.plan import BackupPlan
 from ..domain.verification import Restored
 from ..errors import DataGuardianError, EngineFailed
 from .command import Command, Login
-from .databases import DatabasesEngine
+from .databases import DatabasesEngine, MarkedPrevious
 from .loading import Blocker, Loading, Part, Waiting
 from .masking import Columns, MaskingEngine
 from .postgresql import PostgreSQL
@@ -128,6 +128,7 @@ __all__ = [
     "Kept",
     "Loading",
     "Login",
+    "MarkedPrevious",
     "Part",
     "Source",
     "Waiting",

@@ -5,6 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
+import msgspec
+
+
+class MarkedPrevious(msgspec.Struct, frozen=True, kw_only=True):
+    """A database with the name of one that was another one before a Swap, by its mark."""
+
+    database: str | None  # that it was; None when the mark is gone
+    until: str  # the end of its time, RFC 3339
+    over: bool  # by the server's clock
+
 
 class DatabasesEngine(Protocol):
     """Statements about such databases, each with what reads its answer. Names in them are quoted by the server.
@@ -39,6 +49,12 @@ class DatabasesEngine(Protocol):
 
     def find_expired(self, database: str) -> str:
         """Statements that list what was this database before a Swap and is over; ``names`` reads the answer."""
+
+    def find_previous(self, name: str) -> str:
+        """Statements that look for this one of them, over or not; ``previous`` reads the answer."""
+
+    def previous(self, lines: Sequence[str]) -> MarkedPrevious | None:
+        """What was found; None when there is no database of that name."""
 
     def names(self, lines: Sequence[str]) -> list[str]:
         """The names in an answer."""

@@ -16,6 +16,7 @@ from ..domain.naming import (
     VERIFICATION_MARK,
     database_beside,
 )
+from .databases import MarkedPrevious
 from .postgresql_literals import literal
 from .postgresql_queries import NO_LIMITS
 
@@ -102,13 +103,24 @@ SELECT pg_catalog.to_json(datname)
 """
 
 # The mark: a word, the id of the run, the time, and the rest is the name of the database.
+_PREVIOUS = f"""\
+(SELECT datname, pg_catalog.split_part(mark, ' ', 3) AS until, mark LIKE '{PREVIOUS_MARK} %' AS marked,
+               pg_catalog.split_part(mark, ' ', 3) <= pg_catalog.to_char({_NOW}, 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS over,
+               pg_catalog.regexp_replace(mark, '^\\S+ \\S+ \\S+ ', '') AS was
+          FROM pg_catalog.pg_database
+         CROSS JOIN LATERAL coalesce(pg_catalog.shobj_description(oid, 'pg_database'), '') AS mark) AS d"""
+
 _EXPIRED = f"""\
 SELECT pg_catalog.to_json(datname)
-  FROM (SELECT datname, pg_catalog.shobj_description(oid, 'pg_database') AS mark FROM pg_catalog.pg_database) AS d
- WHERE datname ~ '^{PREVIOUS}_.*_[0-9]{{{{14}}}}$' AND mark LIKE '{PREVIOUS_MARK} %'
-   AND pg_catalog.split_part(mark, ' ', 3) <= pg_catalog.to_char({_NOW}, 'YYYY-MM-DD"T"HH24:MI:SS"Z"')
-   AND pg_catalog.regexp_replace(mark, '^\\S+ \\S+ \\S+ ', '') = {{database}}
+  FROM {_PREVIOUS}
+ WHERE datname ~ '^{PREVIOUS}_.*_[0-9]{{{{14}}}}$' AND marked AND over AND was = {{database}}
  ORDER BY datname;
+"""
+
+_FIND_PREVIOUS = f"""\
+SELECT pg_catalog.json_build_object('database', CASE WHEN marked THEN was END, 'until', until, 'over', over)
+  FROM {_PREVIOUS}
+ WHERE datname = {{name}};
 """
 
 # Whoever switches a new database has it locked: it is then no leftover, and nobody shall wait. Nor shall those who are
@@ -157,6 +169,12 @@ class PostgreSQLDatabases:
 
     def find_expired(self, database: str) -> str:
         return NO_LIMITS + _EXPIRED.format(database=literal(database))
+
+    def find_previous(self, name: str) -> str:
+        return NO_LIMITS + _FIND_PREVIOUS.format(name=literal(name))
+
+    def previous(self, lines: Sequence[str]) -> MarkedPrevious | None:
+        return msgspec.json.decode(lines[0], type=MarkedPrevious) if lines else None
 
     def names(self, lines: Sequence[str]) -> list[str]:
         return [msgspec.json.decode(line, type=str) for line in lines]

@@ -117,8 +117,13 @@ class PreviousDatabase(Model):
     """The database that was the target before a Swap."""
 
     name: Annotated[str, Field(max_length=63)] = Field(description="Its name on the target's server.")
+    server_identity: Annotated[str, Field(max_length=64)] | None = Field(
+        default=None, description="Identity of that server; absent when the user may not read it."
+    )
     drop_time: Timestamp = Field(description="When it is dropped.")
-    dropped_time: Timestamp | None = Field(default=None, description="When it was dropped.")
+    dropped_time: Timestamp | None = Field(
+        default=None, description="When it was dropped, or was found not to be there any more."
+    )
 
 
 class DatabaseSyncExecutionStatus(RunStatus):

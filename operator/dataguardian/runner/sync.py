@@ -161,6 +161,7 @@ class _Sync:
             switch_ms=switched.milliseconds if switched else None,
             previous=switched.previous if switched else None,
             previous_until=switched.previous_until if switched else None,
+            server_identity=both.target.identity or None,
         )
         return msgspec.structs.replace(
             run.found,

@@ -42,7 +42,8 @@ async def _start(context: Context, due: Previous) -> None:
         context.catalog.previous.forget(due.uid)
         return
     context.catalog.put(DATABASE_SYNC_EXECUTION, execution)
-    if not context.catalog.previous.is_kept(due.uid):
+    kept = execution.status.previous_database
+    if kept is None or not context.catalog.previous.is_kept(due.uid):
         return  # an older version of it was seen late
     target = await context.catalog.find(datasource.KIND, due.namespace, due.target)
     if target is None:
@@ -53,7 +54,7 @@ async def _start(context: Context, due: Previous) -> None:
         name=_job_name(due.name),
         kind=DATABASE_SYNC_EXECUTION,
         owner=execution,
-        run=expire_run(target),
+        run=expire_run(target, kept.name),
         template=job.spec.run_template if job else RunTemplate(),
     )
     await side_jobs.start_all(context, EXPIRE, [wanted])
@@ -63,7 +64,10 @@ async def _ended(context: Context, end: Ended) -> None:
     execution = await context.catalog.read(DATABASE_SYNC_EXECUTION, end.namespace, end.name)
     if execution is None or execution.metadata.uid != end.uid:
         return
-    if why := why_left(end.report, _database(execution)):
+    kept = execution.status.previous_database
+    if kept is None or kept.dropped_time is not None:
+        return
+    if why := why_left(end.report, kept):
         await _later(context, execution, why)
         return
     execution = await change_status(
@@ -71,7 +75,7 @@ async def _ended(context: Context, end: Ended) -> None:
     )
     context.catalog.put(DATABASE_SYNC_EXECUTION, execution)
     context.pauses.forget(_pause(end.uid))
-    log.info("Previous database dropped", extra={"action": "previous_dropped", **_fields(execution)})
+    log.info("Previous database is gone", extra={"action": "previous_gone", **_fields(execution)})
 
 
 async def _later(context: Context, execution: DatabaseSyncExecution, why: str) -> None:
@@ -87,7 +91,7 @@ async def _later(context: Context, execution: DatabaseSyncExecution, why: str) -
         name=f"{meta.name}.{meta.uid}.previous",
         at=now(),
         reason="PreviousDatabaseNotDropped",
-        message=f"Database {_database(execution)} could not be dropped, which is tried again: {why}",
+        message=f"Database {_database(execution)} is not known to be dropped, which is tried again: {why}",
         warning=True,
     )
     await attempt("expire", tell)

@@ -31,6 +31,7 @@ SYNCED = Synced(
     switch_ms=120,
     previous="dg_previous_orders_20261124120000",
     previous_until="2026-11-24T13:00:00Z",
+    server_identity="7000000000000000001",
     backup_execution_id=ID,
 )
 REPORT = Report(
@@ -64,6 +65,7 @@ def test_a_sync_shows_its_figures_and_what_it_left() -> None:
     assert (status.removed, status.masked_columns, status.switch_milliseconds) == (2, 3, 120)
     assert status.previous_database is not None
     assert status.previous_database.name == "dg_previous_orders_20261124120000"
+    assert status.previous_database.server_identity == "7000000000000000001"
     assert status.previous_database.drop_time == NOW + timedelta(hours=1)
     assert status.backup_execution == sync_backup_name(UID)
 
@@ -84,7 +86,9 @@ def test_a_sync_that_never_began_has_no_figures() -> None:
     assert (status.rows, status.removed, status.backup_execution) == (None, None, None)
 
 
-@pytest.mark.parametrize("fields", [{"previous_until": "soon"}, {"previous": "x" * 100}])
+@pytest.mark.parametrize(
+    "fields", [{"previous_until": "soon"}, {"previous": "x" * 100}, {"server_identity": "x" * 100}]
+)
 def test_whatever_a_runner_tells_the_end_can_be_written(fields: dict[str, Any]) -> None:
     strange = msgspec.structs.replace(SYNCED, **fields)
 
