@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from uuid import uuid4
 
+import msgspec
 import pytest
 
 from dataguardian.domain.naming import SYNC_EXECUTION, run_folder, sync_backup_id, sync_backup_name
@@ -151,7 +153,8 @@ class Shop:
 
     @property
     def manifest(self) -> ManifestFound:
-        return stored.found(self.namespace, key=self.key, execution_id=self.id, execution_name=self.name)
+        ids = {"execution_id": self.id, "execution_name": self.name, "backup_job_uid": self.job.metadata.uid}
+        return stored.found(self.namespace, key=self.key, **ids)
 
     async def enter(self) -> None:
         """What the recorder does."""
@@ -167,8 +170,14 @@ class Shop:
 
 @pytest.fixture
 async def shop(context: Context, namespace: str) -> Shop:
+    """One whose BackupJob has one location."""
+    return await opened(context, namespace, "primary")
+
+
+async def opened(context: Context, namespace: str, *locations: str) -> Shop:
+    """One whose BackupJob has these locations; the sync has stored its backup in the first."""
     location = await stored.location(context, namespace)
-    job = await stored.job(context, namespace)
+    job = await stored.job(context, namespace, *locations)
     spec: JSON = {"databaseSyncJobRef": {"name": "refresh"}}
     body = await stored.create(context.kube, SYNC, namespace, "first", spec, {"phase": "Running"})
     return Shop(context, namespace, job, location, DatabaseSyncExecution.read(body))
@@ -187,15 +196,33 @@ async def test_an_entry_is_made_once_however_often_the_end_of_its_sync_is_record
     assert (row.operation, row.trigger, row.status, row.job) == ("backup", "sync", "completed", "nightly")
 
 
-async def test_a_listing_that_comes_first_leaves_nothing_to_do_but_to_tell_the_job(shop: Shop) -> None:
-    await shop.listed()
-    (found,) = (await shop.entries()).values()
+@pytest.mark.parametrize("order", [["listed"], ["listed", "enter"], ["enter", "listed"]], ids=" then ".join)
+async def test_whoever_tells_of_a_kept_backup_first_it_gets_the_copies_that_its_job_wants(
+    context: Context, namespace: str, order: list[str]
+) -> None:
+    shop = await opened(context, namespace, "primary", "offsite")
+    for step in order:
+        await getattr(shop, step)()
+
+    (entry,) = (await shop.entries()).values()
+    assert stored.states(entry) == {"primary": "Stored", "offsite": "Failed"}
+    assert entry.status.options_digest == WHOLE
+    assert [each.name for each in context.catalog.entries.incomplete()] == [shop.name]
+    assert "enter" not in order or list(context.unsummarized) == [entry.metadata.uid]
+
+
+async def test_the_end_of_a_sync_brings_what_an_earlier_listing_did_not_know(context: Context, namespace: str) -> None:
+    shop = await opened(context, namespace, "primary", "offsite")
+    of_another_job = msgspec.structs.replace(shop.manifest, backup_job_uid=str(uuid4()))
+    await imports.take(context, shop.location, [of_another_job], began=datetime.now(UTC), complete=True)
+    (before,) = (await shop.entries()).values()
 
     await shop.enter()
 
-    assert await shop.entries() == {shop.name: found}
-    assert found.spec.trigger == "Import"
-    assert list(shop.context.unsummarized) == [found.metadata.uid]
+    (after,) = (await shop.entries()).values()
+    assert (before.status.options_digest, stored.states(before)) == (None, {"primary": "Stored"})
+    assert (after.status.options_digest, stored.states(after)) == (WHOLE, {"primary": "Stored", "offsite": "Failed"})
+    assert after.spec.trigger == "Import"
 
 
 async def test_an_operator_that_dies_before_it_can_write_the_status_leaves_that_to_a_listing(shop: Shop) -> None:

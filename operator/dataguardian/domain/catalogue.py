@@ -9,6 +9,7 @@ from sys import intern
 from typing import Final
 
 from ..resources.backup import MAX_COPIES, BackupExecution, Copy, CopyState, Verdict
+from .report import Report
 
 STORED: Final = "Stored"
 FAILED: Final = "Failed"
@@ -82,6 +83,19 @@ def entry_of(execution: BackupExecution, *, seen: datetime) -> Entry:
         verified=status.last_verified_time,
         seen=seen,
     )
+
+
+def copies_of(report: Report) -> list[Copy]:
+    """What has become of each copy of a backup."""
+    return [
+        Copy(
+            location=copy.location,
+            key=copy.key,
+            state=STORED if copy.stored else FAILED,
+            reason=copy.reason,
+        )
+        for copy in report.copies
+    ]
 
 
 def with_copy(copies: Iterable[Copy], new: Copy) -> list[Copy]:

@@ -12,18 +12,19 @@ from typing import Any
 from uuid import UUID
 
 from ..errors import DataGuardianError
-from ..resources.backup import BackupExecutionStatus, Copy
+from ..resources.backup import MAX_COPIES, BackupExecutionStatus, BackupJob, Copy
 from ..resources.common import NAME_PATTERN
 from ..resources.execution import RUN_NAME_MAX
 from ..resources.storage_location import StorageLocation
 from . import report as reports
 from . import status as moves
-from .catalogue import FAILED, MISSING, STORED, Entry, with_copy
+from .catalogue import FAILED, MISSING, STORED, Entry, copies_of, with_copy
 from .conditions import READY, with_condition
 from .health import is_usable
 from .naming import INDEX_REQUESTED
 from .report import Report, StoredCopy
 from .safety import WHOLE
+from .synced import kept_backup
 from .told import ManifestFound
 
 IMPORTED = "The backup was found in its storage location."
@@ -71,11 +72,18 @@ def import_names(found: ManifestFound) -> list[str]:
     return [*([name] if name else []), stem + suffix]
 
 
-def imported(status: BackupExecutionStatus, found: ManifestFound, *, generation: int) -> BackupExecutionStatus | None:
-    """Completed, from nothing, with what the manifest says."""
+def imported(
+    status: BackupExecutionStatus, found: ManifestFound, *, generation: int, job: BackupJob | None = None
+) -> BackupExecutionStatus | None:
+    """Completed, from nothing, with what the manifest says.
+
+    ``job`` is the BackupJob of that name, of a backup that a sync has kept: the copies that it wants elsewhere are told
+    as not made. One that was made anew since then does not count.
+    """
+    backup, of_sync = stored_report([found]), job is not None and job.metadata.uid == found.backup_job_uid
     return _entered(
         status,
-        stored_report([found]),
+        kept_backup(backup, backup.copies[0], job) if of_sync else backup,
         "Imported",
         IMPORTED,
         began=_time(found.started_at),
@@ -83,6 +91,7 @@ def imported(status: BackupExecutionStatus, found: ManifestFound, *, generation:
         execution_id=found.execution_id,
         observed_generation=generation,
         datasource=found.datasource if _is_name(found.datasource, 253) else None,
+        options_digest=WHOLE if of_sync else None,
     )
 
 
@@ -96,7 +105,12 @@ def stored_by_sync(
     generation: int,
     ended: datetime,
 ) -> BackupExecutionStatus | None:
-    """Completed, from nothing, with what a sync of the datasource ``source`` says of the backup that it has stored."""
+    """Completed, with what a sync of the datasource ``source`` says of the backup that it has stored.
+
+    To an entry that is complete already, such as that of a listing, comes what it lacks.
+    """
+    if status.phase == "Completed" and status.execution_id == execution_id:
+        return _supplemented(status, backup)
     began = _time(backup.dump_time) if backup.dump_time and _is_time(backup.dump_time) else ended
     return _entered(
         status,
@@ -110,6 +124,14 @@ def stored_by_sync(
         datasource=source,
         options_digest=WHOLE,
     )
+
+
+def _supplemented(status: BackupExecutionStatus, backup: Report) -> BackupExecutionStatus | None:
+    known = {copy.location for copy in status.copies}
+    copies = [*status.copies, *(copy for copy in copies_of(backup) if copy.location not in known)][:MAX_COPIES]
+    changes = {"copies": copies, "options_digest": status.options_digest or WHOLE}
+    changed = status.model_copy(update=changes)
+    return None if changed == status else changed
 
 
 def _entered(

@@ -59,6 +59,15 @@ def sync_backup_name(sync_uid: str) -> str:
     return f"sync-{sync_uid}"
 
 
+def is_sync_backup(name: str, execution_id: str) -> bool:
+    """Whether an execution of this name and id is a backup that a sync has kept."""
+    prefix, _, uid = name.partition("-")
+    try:
+        return prefix == "sync" and execution_id == sync_backup_id(uid)
+    except ValueError:
+        return False
+
+
 def kubernetes_job_name(operation: Operation, run: str) -> str:
     """The Kubernetes Job of a run; the operation parts a backup and a restore of the same name."""
     return f"{operation}-{run}"

@@ -5,11 +5,12 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, TypeVar
 
-from ..resources.backup import BackupExecutionStatus, Copy
+from ..resources.backup import BackupExecutionStatus
 from ..resources.execution import Progress, RunError, RunStatus
 from ..resources.restore import RestoreRequestStatus
 from ..resources.sync import DatabaseSyncExecutionStatus
 from .capacity import TURN
+from .catalogue import copies_of
 from .conditions import READY, RECONCILING, STALLED, ConditionStatus, reason_of, with_condition
 from .executions import TERMINAL, as_state, may_become
 from .naming import human_bytes, human_seconds
@@ -119,7 +120,7 @@ def ended(status: StatusT, report: Report, *, now: datetime) -> StatusT | None:
 def _left(status: RunStatus, report: Report, now: datetime) -> dict[str, Any]:
     """What a run that failed has left all the same."""
     if isinstance(status, BackupExecutionStatus):
-        return {"copies": _copies(report)}
+        return {"copies": copies_of(report)}
     return _result(status, report, now)
 
 
@@ -133,25 +134,13 @@ def _result(status: RunStatus, report: Report, now: datetime) -> dict[str, Any]:
                 "checksum": report.checksum,
                 "engine_version": report.engine_version,
                 "dump_time": datetime.fromisoformat(report.dump_time) if report.dump_time else None,
-                "copies": _copies(report),
+                "copies": copies_of(report),
             }
         case RestoreRequestStatus():
             return restore_result(report, now=now, note=status.note)
         case DatabaseSyncExecutionStatus():
             return sync_result(report, status.execution_id)
     return {}
-
-
-def _copies(report: Report) -> list[Copy]:
-    return [
-        Copy(
-            location=copy.location,
-            key=copy.key,
-            state="Stored" if copy.stored else "Failed",
-            reason=copy.reason,
-        )
-        for copy in report.copies
-    ]
 
 
 def _conditions(

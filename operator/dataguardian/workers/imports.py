@@ -9,10 +9,11 @@ from datetime import datetime
 from functools import partial
 
 from ..domain.imports import changed_copies, changes, import_names, imported, refused, unfit
+from ..domain.naming import is_sync_backup
 from ..domain.told import ManifestFound
 from ..errors import DataGuardianError, NotFound, SpecInvalid
 from ..kube.client import JSON, Absent, ApiRefused, Conflict, objects_path
-from ..resources.backup import BACKUP_EXECUTION, BackupExecution, BackupExecutionStatus, Trigger
+from ..resources.backup import BACKUP_EXECUTION, BACKUP_JOB, BackupExecution, BackupExecutionStatus, Trigger
 from ..resources.common import API_VERSION
 from ..resources.storage_location import StorageLocation
 from .context import Context, now
@@ -100,7 +101,10 @@ async def _import(context: Context, location: StorageLocation, found: ManifestFo
 async def _complete(context: Context, execution: BackupExecution, found: ManifestFound, names: dict[str, str]) -> None:
     meta = execution.metadata
     names[found.execution_id] = meta.name
-    await change_execution(context, execution, lambda status: imported(status, found, generation=meta.generation))
+    of_sync = is_sync_backup(found.execution_name, found.execution_id)
+    job = await context.catalog.find(BACKUP_JOB, meta.namespace, found.backup_job) if of_sync else None
+    change = partial(imported, found=found, generation=meta.generation, job=job)
+    await change_execution(context, execution, change)
     fields = {"action": "backup_imported", "namespace": meta.namespace, "run": meta.name, "key": found.key}
     log.info("Backup imported", extra={**fields, "execution": found.execution_id})
 

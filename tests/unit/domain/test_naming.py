@@ -18,11 +18,14 @@ from dataguardian.domain.naming import (
     folder_time,
     human_bytes,
     human_seconds,
+    is_sync_backup,
     job_of_key,
     kept_until,
     kubernetes_job_name,
     run_folder,
     slot_run_name,
+    sync_backup_id,
+    sync_backup_name,
 )
 from dataguardian.resources.execution import RUN_NAME_MAX
 
@@ -44,6 +47,15 @@ def test_one_slot_has_one_name_in_every_time_zone(job: str, slot: datetime, hour
     elsewhere = slot.astimezone(timezone(timedelta(hours=hours)))
 
     assert slot_run_name(job, slot) == slot_run_name(job, elsewhere)
+
+
+@given(uid=st.uuids().map(str), other=st.uuids().map(str))
+def test_a_backup_that_a_sync_has_kept_is_known_by_its_name_and_id_together(uid: str, other: str) -> None:
+    name = sync_backup_name(uid)
+
+    assert is_sync_backup(name, sync_backup_id(uid))
+    assert not is_sync_backup(name, other)
+    assert not any(is_sync_backup(each, sync_backup_id(uid)) for each in ("", "sync-1", "nightly-1", f"a{name}"))
 
 
 def test_a_backup_and_a_restore_of_one_name_have_kubernetes_jobs_of_two_names() -> None:
