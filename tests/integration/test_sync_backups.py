@@ -19,10 +19,11 @@ from dataguardian.resources.common import API_VERSION
 from dataguardian.resources.storage_location import StorageLocation
 from dataguardian.resources.sync import DATABASE_SYNC_EXECUTION as SYNC
 from dataguardian.resources.sync import DatabaseSyncExecution
-from dataguardian.workers import imports, sync_backups
+from dataguardian.workers import imports, recorder, sync_backups
 from dataguardian.workers.catalog import Catalog
 from dataguardian.workers.context import Context
 from dataguardian.workers.in_use import folders_in_use
+from dataguardian.workers.operations import RUN_KINDS
 
 from . import stored
 from .clients import until
@@ -160,6 +161,13 @@ class Shop:
         """What the recorder does."""
         await sync_backups.enter(self.context, self.sync, self.report, source="orders", ended=datetime.now(UTC))
 
+    async def end(self) -> DatabaseSyncExecution:
+        """The same with the end of the sync; returns it."""
+        kind = RUN_KINDS["sync"]
+        run = await recorder.end(self.context, kind, self.sync, self.report, ended_at=datetime.now(UTC))
+        assert isinstance(run, DatabaseSyncExecution)
+        return run
+
     async def listed(self) -> None:
         """What a listing of the location does."""
         await imports.take(self.context, self.location, [self.manifest], began=datetime.now(UTC), complete=True)
@@ -239,10 +247,11 @@ async def test_an_operator_that_dies_before_it_can_write_the_status_leaves_that_
 async def test_a_stranger_that_has_the_name_is_left_alone_and_a_listing_finds_another(shop: Shop) -> None:
     stranger = await stored.entry(shop.context, shop.job, phase="Failed", copies={}, name=shop.name)
 
-    await shop.enter()
+    ended = await shop.end()
     before = await shop.entries()
     await shop.listed()
 
+    assert (ended.status.phase, ended.status.backup_execution) == ("Completed", None)
     assert before == {shop.name: stranger}
     assert shop.context.unsummarized == {}
     (found,) = [each for name, each in (await shop.entries()).items() if name != shop.name]

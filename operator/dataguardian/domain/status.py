@@ -139,7 +139,7 @@ def _result(status: RunStatus, report: Report, now: datetime) -> dict[str, Any]:
         case RestoreRequestStatus():
             return restore_result(report, now=now, note=status.note)
         case DatabaseSyncExecutionStatus():
-            return sync_result(report, status.execution_id)
+            return sync_result(report)
     return {}
 
 

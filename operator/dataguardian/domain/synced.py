@@ -7,14 +7,13 @@ from typing import Any
 
 from ..resources.backup import BackupJob
 from ..resources.sync import PreviousDatabase
-from .naming import sync_backup_name
 from .report import Report, StoredCopy, Synced
 from .restored import TEXT
 
 ONE_COPY = "The sync that stored the backup made one copy; this one is made from it."
 
 
-def sync_result(report: Report, execution_id: str | None) -> dict[str, Any]:
+def sync_result(report: Report) -> dict[str, Any]:
     """The fields of a DatabaseSyncExecution's status that the report knows, whether the run went well or failed."""
     told = report.synced or Synced()
     found = {
@@ -26,7 +25,6 @@ def sync_result(report: Report, execution_id: str | None) -> dict[str, Any]:
         "masked_columns": told.masked_columns if told.masking_digest else None,
         "switch_milliseconds": told.switch_ms,
         "previous_database": _previous(told),
-        "backup_execution": sync_backup_name(execution_id) if execution_id and told.backup_execution_id else None,
         "note": " ".join(report.warnings)[:TEXT] or None,
     }
     return {name: value for name, value in found.items() if value is not None}

@@ -146,7 +146,8 @@ class DatabaseSyncExecutionStatus(RunStatus):
     )
     previous_database: PreviousDatabase | None = Field(default=None, description="What a Swap keeps for a while.")
     backup_execution: ObjectName | None = Field(
-        default=None, description="BackupExecution of the backup that the same dump was kept as."
+        default=None,
+        description="BackupExecution of the backup that the same dump was kept as; absent when its name was taken.",
     )
     note: Text | None = Field(default=None, description="What else is worth knowing.")
 

@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Awaitable, Sequence
 from datetime import datetime
 from functools import partial
+from typing import TypeVar
 
 from ..domain.imports import changed_copies, changes, import_names, imported, refused, unfit
 from ..domain.naming import is_sync_backup
@@ -21,6 +22,7 @@ from .entry_status import change_entry, change_execution
 
 log = logging.getLogger(__name__)
 
+T = TypeVar("T")
 CHOOSE = "Name the key of a manifest in the location, or delete this object."
 
 
@@ -149,11 +151,12 @@ def _with_copies(
     return status.model_copy(update={"copies": copies})
 
 
-async def alone(what: str, step: Awaitable[None]) -> None:
-    """Do one step of several; what it is refused is no reason to leave out the others."""
+async def alone(what: str, step: Awaitable[T]) -> T | None:
+    """Do one step of several; what it is refused is no reason to leave out the others. None when it was."""
     try:
-        await step
+        return await step
     except (ApiRefused, Conflict) as refusal:
         log.error("%s is left out: %s", what, refusal, extra={"action": "import_refused"})
     except Absent:
         log.debug("%s is gone", what, extra={"action": "object_gone"})
+    return None

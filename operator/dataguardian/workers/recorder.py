@@ -118,7 +118,9 @@ async def end(
     ``known`` is what the Kubernetes Job knows, for a run that ended before its start could be written.
     """
     if isinstance(run, DatabaseSyncExecution):
-        await sync_backups.enter(context, run, report, source=run.status.source or known.get("source"), ended=ended_at)
+        source = run.status.source or known.get("source")
+        entry = await sync_backups.enter(context, run, report, source=source, ended=ended_at)
+        known = {**known, "backup_execution": entry}
     moved = False
 
     def change(current: Run) -> Any:

@@ -23,17 +23,18 @@ from .imports import alone, entry_spec
 
 async def enter(
     context: Context, sync: DatabaseSyncExecution, report: Report, *, source: str | None, ended: datetime
-) -> None:
+) -> str | None:
     """Make the entry of the backup that the report tells of, if it does. Doing it twice is doing it once.
 
-    Raises KubernetesUnavailable; an entry that is refused is told, and is no reason for the sync not to end.
+    Returns its name; None when there is no entry of the backup under it. Raises KubernetesUnavailable; an entry that is
+    refused is told, and is no reason for the sync not to end.
     """
     kept = kept_copy(report)
     if kept is None:
-        return
+        return None
     name, execution_id = sync_backup_name(sync.metadata.uid), sync_backup_id(sync.metadata.uid)
 
-    async def make() -> None:
+    async def make() -> str | None:
         entry = await _create(context, sync, name, kept)
         job = await context.catalog.read(BACKUP_JOB, entry.metadata.namespace, entry.spec.backup_job_ref.name)
         change = partial(
@@ -46,10 +47,12 @@ async def enter(
             ended=ended,
         )
         entry = await change_execution(context, entry, change)
-        if entry.execution_id == execution_id:
-            context.unsummarized[entry.metadata.uid] = entry
+        if entry.execution_id != execution_id:
+            return None
+        context.unsummarized[entry.metadata.uid] = entry
+        return name
 
-    await alone(name, make())
+    return await alone(name, make())
 
 
 async def _create(context: Context, sync: DatabaseSyncExecution, name: str, kept: StoredCopy) -> BackupExecution:

@@ -11,7 +11,7 @@ import pytest
 from dataguardian.domain import report as reports
 from dataguardian.domain import status as moves
 from dataguardian.domain.imports import stored_by_sync
-from dataguardian.domain.naming import sync_backup_id, sync_backup_name
+from dataguardian.domain.naming import sync_backup_id
 from dataguardian.domain.report import Report, StoredCopy, Synced
 from dataguardian.domain.safety import WHOLE
 from dataguardian.domain.synced import kept_backup, kept_copy
@@ -67,23 +67,12 @@ def test_a_sync_shows_its_figures_and_what_it_left() -> None:
     assert status.previous_database.name == "dg_previous_orders_20261124120000"
     assert status.previous_database.server_identity == "7000000000000000001"
     assert status.previous_database.drop_time == NOW + timedelta(hours=1)
-    assert status.backup_execution == sync_backup_name(UID)
-
-
-def test_a_sync_that_failed_shows_the_backup_that_it_has_kept_all_the_same() -> None:
-    error = TargetLocked("Locked.", remedy="Wait.")
-    kept = Synced(backup_execution_id=ID)
-
-    status = ended(reports.failed(error, "load", copies=[COPY], found=msgspec.structs.replace(REPORT, synced=kept)))
-
-    assert (status.phase, status.backup_execution) == ("Failed", sync_backup_name(UID))
-    assert (status.previous_database, status.masked_columns) == (None, None)
 
 
 def test_a_sync_that_never_began_has_no_figures() -> None:
     status = ended(reports.failed(TargetLocked("Locked.", remedy="Wait."), "connect"))
 
-    assert (status.rows, status.removed, status.backup_execution) == (None, None, None)
+    assert (status.rows, status.removed, status.previous_database) == (None, None, None)
 
 
 @pytest.mark.parametrize(
