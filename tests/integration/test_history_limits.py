@@ -217,3 +217,22 @@ async def test_the_oldest_syncs_are_deleted_beyond_each_limit_unless_their_previ
 
     found, _ = await kube.list(objects_path(DATABASE_SYNC_EXECUTION, namespace))
     assert {run["metadata"]["name"] for run in found} == {"latest", "left"}
+
+
+async def test_a_sync_that_has_left_a_database_is_kept_also_when_that_is_not_known_in_memory(
+    context: Context, kube: Kubernetes, namespace: str
+) -> None:
+    owner = await make_job(context, namespace, successfulHistoryLimit=0)
+    over = {"name": "dg_previous_orders_1", "dropTime": "2026-01-01T00:00:00Z"}
+    left = await make_run(context, namespace, "left", "Completed", hours_ago=2, previousDatabase=over)
+    runs = (await make_run(context, namespace, "latest", "Completed"), left)
+    for run in runs:
+        context.catalog.put(DATABASE_SYNC_EXECUTION, run)
+    context.catalog.previous.forget(left.metadata.uid)
+    await judge(context, Scheduler(context), DATABASE_SYNC_JOB, owner)
+    await record(context, *runs)
+
+    await limit_all(context)
+
+    found, _ = await kube.list(objects_path(DATABASE_SYNC_EXECUTION, namespace))
+    assert {run["metadata"]["name"] for run in found} == {"latest", "left"}

@@ -54,7 +54,13 @@ class Catalog:
                         self.put(kind, resource)
 
     def put(self, kind: Kind[ResourceT], resource: ResourceT) -> None:
-        """Keep the newest version of an object; of a run that has ended, only its entry."""
+        """Keep the newest version of an object; of a run that has ended, only its entry.
+
+        What it was before its end says nothing any more, however late it is seen.
+        """
+        if resource.metadata.uid in self._ended and not _is_over(resource):
+            self._let_go(kind, resource)
+            return
         known = self.known(kind, *_key(resource))
         if known is None or known.metadata.resource_version != resource.metadata.resource_version:
             self._changes[kind.plural] += 1
@@ -67,9 +73,7 @@ class Catalog:
         if isinstance(resource, DatabaseSyncExecution):
             self.previous.put(resource)
         if _is_over(resource):
-            self._ended[resource.metadata.uid] = None
-            if len(self._ended) > REMEMBERED_ENDS:
-                del self._ended[next(iter(self._ended))]
+            self._remember_end(resource.metadata.uid)
         if _is_import(resource) or resource.metadata.uid in self._ended:
             self._let_go(kind, resource)
         elif known is None or not _is_older(resource, known):
@@ -116,6 +120,11 @@ class Catalog:
         """All objects of a kind in a namespace as the API server has them now."""
         listing = pages(self._kube, kind, dict, silence_s=SILENCE_S, namespace=namespace)
         return [kind.model.read(body) async for page in listing for body in page]
+
+    def _remember_end(self, uid: str) -> None:
+        self._ended[uid] = None
+        if len(self._ended) > REMEMBERED_ENDS:
+            del self._ended[next(iter(self._ended))]
 
     def _let_go(self, kind: Kind[ResourceT], resource: ResourceT) -> None:
         known = self.known(kind, *_key(resource))

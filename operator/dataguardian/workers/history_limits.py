@@ -10,10 +10,12 @@ from ..domain.catalogue import STORED, Entry
 from ..domain.ended_runs import EndedRun
 from ..domain.limits import superseded, superseded_runs
 from ..domain.naming import kubernetes_job_name
+from ..domain.previous import previous_of
 from ..domain.status import is_terminal
 from ..kube.client import Absent, Conflict, jobs_path, objects_path
 from ..resources.backup import BACKUP_EXECUTION, BACKUP_JOB, BackupExecution
 from ..resources.common import Kind, Resource
+from ..resources.sync import DatabaseSyncExecution
 from . import rows
 from .context import Context, now
 from .loop import attempt
@@ -85,7 +87,8 @@ async def _delete(context: Context, kind: Kind[Any], old: Entry | EndedRun) -> N
 def _is_wanted(run: Run) -> bool:
     """Whether the object as it is now must stay."""
     is_stored = isinstance(run, BackupExecution) and any(copy.state == STORED for copy in run.status.copies)
-    return is_stored or not is_terminal(run.status)
+    has_left = isinstance(run, DatabaseSyncExecution) and previous_of(run) is not None
+    return is_stored or has_left or not is_terminal(run.status)
 
 
 async def _is_recorded(context: Context, run_kind: RunKind, run: Run) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from ..domain.previous import Previous, previous_of
+from ..domain.status import is_terminal
 from ..resources.sync import DatabaseSyncExecution
 
 
@@ -15,7 +16,9 @@ class PreviousDatabases:
         self._by_execution: dict[str, Previous] = {}  # by UID
 
     def put(self, execution: DatabaseSyncExecution) -> None:
-        """Know an execution as it is now."""
+        """Know an execution once it has ended."""
+        if not is_terminal(execution.status):
+            return  # it has left nothing yet; a version of before its end may also come late
         left = previous_of(execution)
         if left is None:
             self.forget(execution.metadata.uid)

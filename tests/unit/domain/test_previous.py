@@ -21,6 +21,7 @@ def test_what_a_swap_keeps_is_known_until_it_is_dropped() -> None:
     known.put(ended_sync(phase="Running", **KEPT))
     assert not known.is_kept(uid)
     known.put(execution)
+    known.put(ended_sync(phase="Running"))  # an older version that was seen late
     assert known.is_kept(uid)
     gone = dropped(execution.status, now=OVER)
     assert gone is not None
