@@ -58,6 +58,15 @@ def test_only_the_backup_beside_a_masked_sync_has_what_the_source_has(pair: Pair
     assert dumped(pair.server, restored) == dumped(pair.server, pair.source)
 
 
+def test_rows_are_masked_where_the_target_makes_each_session_a_replicas(pair: Pair) -> None:
+    pair.server.sql("postgres", f"ALTER DATABASE {pair.target} SET session_replication_role = replica")
+
+    ended = pair.pod.run(pair.plan(masking=masking(pair, *RULES, require_all=True)))
+
+    assert ended.status == 0, ended.output
+    assert SECRET not in dumped(pair.server, pair.target)
+
+
 @BOTH
 def test_a_sync_without_masking_takes_from_the_target_what_said_that_it_is_masked(pair: Pair, strategy: str) -> None:
     pair.server.sql("postgres", f"COMMENT ON DATABASE {pair.target} IS 'Of the team.'")

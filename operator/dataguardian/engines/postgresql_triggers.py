@@ -7,6 +7,7 @@ What people wrote and the key come as one row of a temporary table. The statemen
 # The client's report of the one row would be taken for that of a table of the dump. From here on errors come with
 # their codes and the names of tables.
 BRING = """\
+\\set VERBOSITY verbose
 \\set dg_masking_quiet :QUIET
 \\set QUIET on
 CREATE TEMPORARY TABLE dg_masking (rules pg_catalog.json, inner_key pg_catalog.bytea, outer_key pg_catalog.bytea)
@@ -15,11 +16,11 @@ COPY pg_temp.dg_masking FROM stdin;
 {row}
 \\.
 \\set QUIET :dg_masking_quiet
-\\set VERBOSITY verbose
 """
 
 # The keys become settings of the transaction: a function reads them faster than a table. Errors stay out of the
-# server's own log, where the role may have that: they would bring values of rows into it.
+# server's own log, where the role may have that: they would bring values of rows into it. The triggers fire always: by
+# a setting of the role or the database, the load may be a replica's session, in which others do not.
 # A rule is tried on a row of nulls before any row comes: parsed, and evaluated where it does not depend on a row. In a
 # trigger expressions come first, as they are of the row as it was; what else is made is of one column each.
 MAKE = """\
@@ -36,7 +37,8 @@ BEGIN
           pg_catalog.set_config('dg_masking.outer_key', outer_key::pg_catalog.text, true)
      FROM pg_temp.dg_masking;
   FOR each IN
-    SELECT * FROM (VALUES ('log_min_messages', 'log'), ('log_error_verbosity', 'terse')) AS setting (name, value)
+    SELECT * FROM (VALUES ('log_min_messages', 'log'), ('log_error_verbosity', 'terse'), ('lc_messages', 'C'),
+                          ('session_replication_role', 'origin')) AS setting (name, value)
   LOOP
     BEGIN
       PERFORM pg_catalog.set_config(each.name, each.value, true);
@@ -86,11 +88,13 @@ BEGIN
     EXECUTE pg_catalog.format(
       'CREATE TRIGGER dg_masking BEFORE INSERT ON %s FOR EACH ROW EXECUTE FUNCTION pg_temp.dg_masking_%s()',
       masked.name, masked.number);
+    EXECUTE pg_catalog.format('ALTER TABLE %s ENABLE ALWAYS TRIGGER dg_masking', masked.name);
   END LOOP;
 END $masking$;
 """
 
 # Rows are moved by their places: each column's values get a random order of their own, over partitions and children.
+# A trigger that somebody's event trigger has dropped or changed may not have fired: then nothing is committed.
 SHUFFLE = """\
 DO $masking$
 DECLARE
@@ -100,6 +104,10 @@ BEGIN
     SELECT pg_catalog.format('%I.%I', given->>'schema', given->>'table') AS name
       FROM pg_temp.dg_masking, pg_catalog.json_array_elements(rules->'masked') AS list (given)
   LOOP
+    IF NOT EXISTS (SELECT FROM pg_catalog.pg_trigger WHERE tgrelid = masked.name::pg_catalog.regclass
+                      AND tgname = 'dg_masking' AND tgenabled = 'A') THEN
+      RAISE EXCEPTION 'the rows of % were not masked', masked.name;
+    END IF;
     EXECUTE pg_catalog.format('DROP TRIGGER dg_masking ON %s', masked.name);
   END LOOP;
   FOR masked IN
