@@ -36,14 +36,18 @@ def people(copying: Copying, *statements: LiteralString) -> str:
 @pytest.mark.parametrize(
     ("made", "masked", "told"),
     [
-        ("ALTER TABLE people ADD CHECK (mail ~ 'secret')", rule("people.mail", "hash"), "check constraint"),
+        ("ALTER TABLE people ADD CHECK (mail ~ 'secret')", rule("people.mail", "hash"), "people_mail_check"),
         ("ALTER TABLE people ADD UNIQUE (note)", rule("people.note", "fixed", "same"), "people_note_key"),
         (
             "ALTER TABLE people ADD EXCLUDE USING btree (age WITH =)",
             rule("people.age", "fixed", "1"),
             "people_age_excl",
         ),
-        ("CREATE DOMAIN adult AS int CHECK (VALUE > 29)", rule("people.age", "sql", "0"), "domain public.adult"),
+        (
+            "CREATE DOMAIN adult AS int CHECK (VALUE > 29)",
+            rule("people.age", "sql", "0"),
+            "adult_check of table people",
+        ),
     ],
 )
 def test_a_masked_row_that_breaks_a_constraint_is_told_without_its_values(
@@ -82,11 +86,14 @@ def test_a_rule_that_the_server_refuses_is_named_before_any_row_comes(
     assert told in failed.value.what
 
 
-@pytest.mark.parametrize("expression", ["mail::int", "1 / (age - age)"])
+@pytest.mark.parametrize(
+    "expression",
+    ["mail::int", "1 / (age - age)", "pg_catalog.current_setting(mail)::int", "mail::pg_catalog.regclass::oid::int"],
+)
 def test_an_expression_that_fails_on_a_row_is_told_by_its_table_without_the_rows_values(
     copying: Copying, expression: str
 ) -> None:
-    with pytest.raises((MaskingFailed, MaskingInvalid)) as failed:
+    with pytest.raises(MaskingFailed) as failed:
         copying.copy(people(copying), rule("people.age", "sql", expression))
 
     assert "people" in failed.value.what

@@ -98,7 +98,7 @@ _PROGRAM = r"^(psql|pg_dump|pg_restore)(:<stdin>:\d+)?: ((error|detail|hint): )?
 def failure(said: str, login: Login, otherwise: type[EngineFailed] | None) -> DataGuardianError:
     """The error behind what a program printed; see ``Engine.failure``."""
     if otherwise is MaskingFailed:
-        return masking_failure(said, login) or failure(_without_details(said), login, LoadFailed)
+        return masking_failure(said, login)
     short = essence(said)
     # A program that was at work already has logged in: a lost connection is then no failed login.
     rules = _WORK if otherwise and not re.search(_NO_LOGIN, said) else (*_LOGIN, *_WORK)
@@ -121,12 +121,6 @@ def essence(said: str) -> str:
     telling = [line for line in lines if _tells(line)]
     kept = (telling or [line for line in lines if line])[:LINES_LIMIT]
     return " ".join(re.sub(_PROGRAM, "", line)[:LINE_LIMIT] for line in kept)
-
-
-def _without_details(said: str) -> str:
-    """What a masked load's program printed, but for what may hold rows, and may go over several lines."""
-    details = r"^(?:\w+: )?(?:DETAIL|CONTEXT|detail): (?s:.*?)(?=^(?:psql|pg_restore):|\Z)"
-    return re.sub(details, "", said, flags=re.MULTILINE)
 
 
 def _tells(line: str) -> bool:

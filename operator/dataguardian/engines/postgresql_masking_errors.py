@@ -1,77 +1,151 @@
 """What an error of a masked load means, told without a value of any row.
 
-A message of PostgreSQL may hold a value where it is about one, and its detail holds the whole row.
+A message of PostgreSQL may hold a value, whatever it is about: functions raise what they like, with any code. So only
+codes, names of tables and constraints, and what this module knows word by word are told; the one message that is told
+as it is belongs to a rule that was refused before any row came. Words of the server are in any language.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from typing import NamedTuple
 
 from ..domain.masking import RULES
-from ..errors import DataGuardianError, MaskingFailed, MaskingInvalid
+from ..errors import DataGuardianError, LoadFailed, MaskingFailed, MaskingInvalid, PermissionRefused, TargetLocked
 from .command import Login
 
-_STATE = re.compile(r"(?:ERROR|FATAL|PANIC): +([0-9A-Z]{5}): ")
-_MESSAGE = re.compile(r"ERROR: +(?:[0-9A-Z]{5}: )?(.*)")
-_RULE = re.compile(r"ERROR: .*?masking rule of (.*)")
-_TABLE = re.compile(r"^TABLE NAME: +(.+)|(?:^|CONTEXT: +)COPY (.+?), line \d", re.MULTILINE)
-_MASKING = re.compile(r"function pg_temp(_\d+)?\.dg_masking")
-# Programs that tell no code, and what has none of its own. These messages name constraints, and no values.
+# By place: the severity is in the server's language. Codes of classes 00 to 02 are those of notices.
+_CODED = re.compile(r"^(?:psql:<stdin>:\d+: )?[^\W\d]+: +(?!0[012])([0-9A-Z]{5}): (.*)", re.MULTILINE)
+_RULE = "masking rule of "
+_IN_RULE = re.compile(r"pg_temp(_\d+)?\.dg_masking")
+_FIELD = re.compile(r"^(TABLE|CONSTRAINT) NAME: +(.+)", re.MULTILINE)
+_COPIED = re.compile(r"(?:^|^\w+: +)COPY (\S+), [^\W\d]+ \d", re.MULTILINE)
+# Of programs that tell no code: all that is told of these is what matches, which is names and words without values.
+_PROGRAM = r"^(?:(?:psql|pg_restore)[^\n ]*: (?:error: )?)?"
+_STATEMENT = _PROGRAM + "(?:could not execute query: )?ERROR: +"
 _CONSTRAINT = re.compile(
-    r"ERROR: +(?:[0-9A-Z]{5}: )?(could not create (unique index|exclusion constraint)|moving row to another partition"
-    r"|[^:]* violates [a-z-]+( key)? constraint|.* (is violated by some row|contains null values)$)",
+    _STATEMENT + "("
+    r'could not create (?:unique index|exclusion constraint) "[^"\n]*"'
+    r'|insert or update on table "[^"\n]*" violates foreign key constraint "[^"\n]*"'
+    r'|check constraint "[^"\n]*" of relation "[^"\n]*" is violated by some row'
+    r'|column "[^"\n]*" of relation "[^"\n]*" contains null values)$',
     re.MULTILINE,
 )
-# Classes of codes that are about values or rules, and those that are about the server, whatever it was doing.
-_VALUES = ("22", "P0")
-_SERVER = ("08", "25", "40", "53", "55", "57", "58", "XX")
+_LOCKED = re.compile(
+    _STATEMENT + "(canceling statement due to lock timeout|deadlock detected)$",
+    re.MULTILINE,
+)
+_REFUSED = re.compile(_STATEMENT + "(permission denied|must be owner) ", re.MULTILINE)
+_LOST = re.compile(
+    _PROGRAM + r"(connection to server was lost|server closed the connection unexpectedly"
+    r"|it was killed by signal \d+|connection to server (?:at|on) .*)",
+    re.MULTILINE,
+)
+# Classes of codes that are about the server, whatever it was doing.
+_SERVER = {
+    "08": "the connection was lost",
+    "25": "the server ended the transaction",
+    "40": "the server rolled the transaction back",
+    "53": "the server lacks disk, memory or connections",
+    "54": "a limit of the server is exceeded",
+    "55": "something is in a state that does not allow it",
+    "57": "it was cancelled, or the server shuts down",
+    "58": "the server's system failed",
+    "XX": "the server met an internal error",
+}
 
 
-def masking_failure(said: str, login: Login) -> DataGuardianError | None:
-    """The error behind what a program printed during a masked load; None when neither a rule nor a row caused it."""
-    found = _STATE.search(said)
-    state = found[1] if found else ""
-    if rule := _RULE.search(said):
-        return _refused_rule(rule[1], login)
-    if state.startswith("23") or _CONSTRAINT.search(said):
-        return _broken_constraint(said, login)
-    if state.startswith(_SERVER):
-        return None
-    in_rule = _MASKING.search(said)
-    if in_rule and state.startswith("42"):
-        return _refused_rule(_message(said), login)
-    return _failed_row(said, state, login) if in_rule or state.startswith(_VALUES) else None
+class _Said(NamedTuple):
+    """What is known of an error; no part of it has a value of a row, but for ``message``."""
+
+    state: str  # SQLSTATE; empty when the program has told none
+    message: str  # of the server
+    words: str  # " (SQLSTATE …)", or what is known word by word
+    place: str  # " of table …"
+    constraint: str
+    in_rule: bool
 
 
-def _refused_rule(message: str, login: Login) -> DataGuardianError:
+def masking_failure(said: str, login: Login) -> DataGuardianError:
+    """The error behind what a program printed during a masked load."""
+    found = _said(said)
+    for fits, make in _KINDS:
+        if fits(found, said):
+            return make(found, login)
+    return _failed_load(found, login)
+
+
+def _said(said: str) -> _Said:
+    coded, lost = _CODED.search(said), _LOST.search(said)
+    fields = dict(_FIELD.findall(said))
+    copied = _COPIED.search(said)
+    table = fields.get("TABLE") or (copied[1] if copied else "")
+    known = "" if coded else next((found[1] for rule in (_CONSTRAINT, _LOCKED) if (found := rule.search(said))), "")
+    words = f"SQLSTATE {coded[1]}" if coded else known or (lost[1] if lost else "")
+    return _Said(
+        state=coded[1] if coded else "",
+        message=coded[2] if coded else "",
+        words=f" ({words})" if words else "",
+        place=f" of table {table}" if table else "",
+        constraint=f" {fields['CONSTRAINT']}" if "CONSTRAINT" in fields else "",
+        in_rule=bool(_IN_RULE.search(said)),
+    )
+
+
+def _refused_rule(found: _Said, login: Login) -> DataGuardianError:
     return MaskingInvalid(
-        f"The server of datasource {login.endpoint.datasource!r} refuses a masking rule: {message}.",
+        f"The server of datasource {login.endpoint.datasource!r} refuses a masking rule: "
+        f"{found.message.removeprefix(_RULE)}.",
         remedy=f"Correct it in {RULES}; what an expression names needs its schema, but for what is in pg_catalog.",
     )
 
 
-def _broken_constraint(said: str, login: Login) -> DataGuardianError:
+def _broken_constraint(found: _Said, login: Login) -> DataGuardianError:
     return MaskingFailed(
-        f"Masked rows break a constraint{_of_table(said)} in datasource {login.endpoint.datasource!r}: "
-        f"{_message(said)}.",
+        f"Masked rows break a constraint{found.constraint}{found.place} in datasource "
+        f"{login.endpoint.datasource!r}{found.words}.",
         remedy=f"Mask the columns of the constraint in another way in {RULES}.",
     )
 
 
-def _failed_row(said: str, state: str, login: Login) -> DataGuardianError:
-    code = f" (SQLSTATE {state})" if state else ""
+def _failed_row(found: _Said, login: Login) -> DataGuardianError:
     return MaskingFailed(
-        f"A row{_of_table(said)} could not be masked or loaded in datasource {login.endpoint.datasource!r}{code}; "
+        f"A row{found.place} could not be masked or loaded in datasource {login.endpoint.datasource!r}{found.words}; "
         "the server's message may hold a value of it, and is left out.",
         remedy=f"Let each expression in {RULES} take every value of its column, or mask the column in another way.",
     )
 
 
-def _of_table(said: str) -> str:
-    found = _TABLE.search(said)
-    return f" of table {found[1] or found[2]}" if found else ""
+def _locked(found: _Said, login: Login) -> DataGuardianError:
+    return TargetLocked(
+        f"What is replaced in datasource {login.endpoint.datasource!r} stayed locked by other sessions{found.words}.",
+        remedy="End these sessions, or set a longer spec.lockTimeoutSeconds; then run it again.",
+    )
 
 
-def _message(said: str) -> str:
-    found = _MESSAGE.search(said)
-    return found[1] if found else ""
+def _missing_right(found: _Said, login: Login) -> DataGuardianError:
+    return PermissionRefused(
+        f"The user of datasource {login.endpoint.datasource!r} lacks a right{found.words}.",
+        remedy="Masking needs TEMPORARY on the database, and the load the rights to make all that the source has.",
+    )
+
+
+def _failed_load(found: _Said, login: Login) -> DataGuardianError:
+    meaning = _SERVER.get(found.state[:2], "the message may hold a value of a row, and is left out")
+    return LoadFailed(
+        f"The masked load into datasource {login.endpoint.datasource!r} failed{found.words}: {meaning}.",
+        remedy="Look up the code, and what the server was doing; correct that, then run again.",
+    )
+
+
+_Fits = Callable[[_Said, str], object]
+_KINDS: tuple[tuple[_Fits, Callable[[_Said, Login], DataGuardianError]], ...] = (
+    (lambda found, said: found.message.startswith(_RULE), _refused_rule),
+    (lambda found, said: found.state.startswith("23") or (not found.state and _CONSTRAINT.search(said)),
+     _broken_constraint),
+    (lambda found, said: found.state in ("55P03", "40P01") or (not found.state and _LOCKED.search(said)), _locked),
+    (lambda found, said: found.state[:2] in _SERVER, _failed_load),
+    (lambda found, said: found.in_rule or found.state[:2] in ("22", "P0"), _failed_row),
+    (lambda found, said: found.state == "42501" or (not found.state and _REFUSED.search(said)), _missing_right),
+)  # fmt: skip

@@ -126,9 +126,10 @@ MASKED: list[tuple[str, type[DataGuardianError], str]] = [
     ),
     (
         f'{LINE}ERROR:  23514: new row for relation "people" violates check constraint "known"\n'
-        f"DETAIL:  Failing row contains (7, secret).\n{ROW}\nSCHEMA NAME:  public\nTABLE NAME:  people",
+        f"DETAIL:  Failing row contains (7, secret).\n{ROW}\nSCHEMA NAME:  public\nTABLE NAME:  people\n"
+        "CONSTRAINT NAME:  known",
         MaskingFailed,
-        "constraint of table people",
+        "constraint known of table people in datasource",
     ),
     (
         'pg_restore: error: could not execute query: ERROR:  could not create unique index "people_mail_key"\n'
@@ -139,8 +140,8 @@ MASKED: list[tuple[str, type[DataGuardianError], str]] = [
     (
         f"{LINE}ERROR:  0A000: moving row to another partition during a BEFORE FOR EACH ROW trigger is not supported\n"
         f"DETAIL:  Before executing trigger secret.\n{ROW}",
-        MaskingFailed,
-        "another partition",
+        LoadFailed,
+        "SQLSTATE 0A000",
     ),
     (
         f'{LINE}ERROR:  22P02: invalid input syntax for type integer: "secret"\n{IN_RULE}',
@@ -148,14 +149,42 @@ MASKED: list[tuple[str, type[DataGuardianError], str]] = [
         "A row of table people could not be masked or loaded",
     ),
     (f"{LINE}ERROR:  P0001: secret is odd\n{IN_RULE}", MaskingFailed, "SQLSTATE P0001"),
-    (f'{LINE}ERROR:  42803: column "row_.a" must appear in the GROUP BY clause\n{IN_RULE}', MaskingInvalid, "GROUP BY"),
-    (f"{LINE}ERROR:  55P03: canceling statement due to lock timeout\n{IN_RULE}", TargetLocked, "lock timeout"),
-    (f"{LINE}ERROR:  53100: could not extend file: No space left on device\n{IN_RULE}", LoadFailed, "No space left"),
+    (
+        f'{LINE}ERROR:  42803: column "row_.a" must appear in the GROUP BY clause\n{IN_RULE}',
+        MaskingFailed,
+        "SQLSTATE 42803",
+    ),
+    (f'{LINE}ERROR:  42704: unrecognized configuration parameter "secret"\n{IN_RULE}', MaskingFailed, "table people"),
+    (f"{LINE}ERROR:  P0001: masking secret\n{IN_RULE}", MaskingFailed, "SQLSTATE P0001"),
+    (f"{LINE}ERROR:  XX000: masking rule secret\n{IN_RULE}", LoadFailed, "SQLSTATE XX000"),
+    (f"{LINE}ERROR:  42501: permission denied to create temporary tables\nLOCATION:  x", PermissionRefused, "42501"),
+    (
+        f"{LINE}FEHLER:  22P02: ungültige Eingabesyntax für Typ integer: »secret«\n"
+        "CONTEXT:  PL/pgSQL-Funktion pg_temp_3.dg_masking_1() Zeile 4 bei SQL-Anweisung\n"
+        "COPY people, Zeile 1: »1 secret«\nLOCATION:  pg_strtoint32, numutils.c:320",
+        MaskingFailed,
+        "A row of table people could not be masked or loaded in datasource 'orders' (SQLSTATE 22P02)",
+    ),
+    (
+        f"{LINE}HINWEIS:  00000: secret\n{LINE}ERRO:  23505: duplicar valor da chave viola a restrição\n"
+        "DETAIL:  Chave (mail)=(secret) já existe.\nTABLE NAME:  people\nCONSTRAINT NAME:  people_mail_key",
+        MaskingFailed,
+        "constraint people_mail_key of table people",
+    ),
+    (
+        "pg_restore: error: could not execute query: FEHLER:  konnte nicht erzeugen: secret\n"
+        "DETAIL:  Schlüssel (mail)=(secret)\nfailed: ERROR: secret",
+        LoadFailed,
+        "left out",
+    ),
+    ("pg_restore: error: it was killed by signal 9", LoadFailed, "killed by signal 9"),
+    (f"{LINE}ERROR:  55P03: canceling statement due to lock timeout\n{IN_RULE}", TargetLocked, "SQLSTATE 55P03"),
+    (f"{LINE}ERROR:  53100: could not extend file: No space left on device\n{IN_RULE}", LoadFailed, "lacks disk"),
     (
         f"{LINE}FATAL:  57P01: terminating connection due to administrator command\n{IN_RULE}\n"
         f"{LINE}server closed the connection unexpectedly\n{LINE}error: connection to server was lost",
         LoadFailed,
-        "terminating connection",
+        "SQLSTATE 57P01",
     ),
 ]
 
