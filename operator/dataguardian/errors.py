@@ -113,7 +113,7 @@ class ServerTooOld(RestoreRefused):
 
 
 class TargetMismatch(RestoreRefused):
-    """The target is another one than the request expects."""
+    """The target is another one than expected."""
 
     code = "target-mismatch"
 

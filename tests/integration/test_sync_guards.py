@@ -5,6 +5,8 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from dataguardian.domain.plan import ExpectedTarget
+
 from .replicas import replica_of
 from .runs import Pod
 from .services import PostgresServer, free_port
@@ -44,6 +46,24 @@ def test_a_replica_is_the_database_of_its_primary_and_a_source_for_others(
     assert same.failure == (64, "same-database", "connect")
     assert copied.status == 0, copied.output
     assert content(postgres_server, other) == content(postgres_server, database)
+
+
+@pytest.mark.parametrize("strategy", ["Transaction", "Swap"])
+def test_a_target_that_is_another_one_than_the_job_expects_is_left_alone(pair: Pair, strategy: str) -> None:
+    elsewhere = pair.refused(pair.plan(strategy=strategy, expected=ExpectedTarget(database="elsewhere")))
+    another = pair.refused(pair.plan(strategy=strategy, expected=ExpectedTarget(server_identity="1")))
+
+    assert elsewhere.failure == another.failure == (64, "target-mismatch", "connect")
+    assert "spec.expectedTarget" in elsewhere.text
+
+
+def test_the_target_that_the_job_expects_becomes_a_copy(pair: Pair) -> None:
+    ((identity,),) = pair.server.rows(pair.target, "SELECT system_identifier FROM pg_control_system()")
+
+    ended = pair.pod.run(pair.plan(expected=ExpectedTarget(server_identity=str(identity), database=pair.target)))
+
+    assert ended.status == 0, ended.output
+    assert pair.found == pair.copied
 
 
 def test_a_target_that_is_not_empty_is_replaced_only_on_purpose(pair: Pair) -> None:

@@ -41,6 +41,7 @@ def masked(*rules: JSON, **more: Any) -> JSON:
         ({"sourceRef": REFERENCE}, "spec.targetRef: Required value"),
         ({**SPEC, "keepPreviousSeconds": 60}, "keepPreviousSeconds needs strategy Swap"),
         ({**SPEC, "strategy": "Copy"}, "spec.strategy"),
+        ({**SPEC, "expectedTarget": {}}, "expectedTarget needs serverIdentity or database"),
         ({**SPEC, "backupJobRef": REFERENCE}, "backupJobRef needs storageLocationRef"),
         ({**SPEC, "schedule": "nightly"}, "schedule needs five cron fields"),
         ({**SPEC, "timeZone": "Nowhere/City"}, "timeZone must be a name of the IANA time zone database"),
@@ -70,6 +71,7 @@ async def test_a_wrong_combination_is_refused_with_its_reason(
     [
         SPEC,
         {**SPEC, "strategy": "Swap", "keepPreviousSeconds": 3600},
+        {**SPEC, "expectedTarget": {"serverIdentity": "7420", "database": "staging"}},
         {**SPEC, "storageLocationRef": REFERENCE, "backupJobRef": REFERENCE},
         masked(requireAll=True, allow=[EMAIL]),
         masked({**EMAIL, "how": "fixed", "value": ""}, {**EMAIL, "schema": "other"}),

@@ -182,6 +182,7 @@ class SyncPlan(msgspec.Struct, frozen=True, kw_only=True, tag="sync", tag_field=
     strategy: Literal["Transaction", "Swap"] = "Transaction"
     keep_previous_seconds: int = 0  # only with Swap
     drop_existing: bool = False
+    expected: ExpectedTarget = ExpectedTarget()
     lock_timeout_seconds: int = 60
     jobs: int = 2  # connections that build indexes at once, with Swap
     capacity_bytes: int | None = None  # of the target's disk

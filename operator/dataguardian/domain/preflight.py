@@ -21,7 +21,7 @@ from ..errors import (
 )
 from .manifest import Manifest
 from .naming import human_bytes, major_of, quoted_name
-from .plan import EphemeralServer, RestorePlan
+from .plan import EphemeralServer, ExpectedTarget, RestorePlan
 
 NAMED = 10  # missing roles and extensions are named one by one up to here
 _FILTERS = ("--schema=", "--table=", "--exclude-table=")
@@ -134,15 +134,11 @@ def without_prerequisites(incoming: Incoming, target: TargetState) -> DataGuardi
     )
 
 
-def _older(plan: RestorePlan, manifest: Manifest, target: TargetState) -> DataGuardianError | None:
-    return of_a_newer_major(_incoming(plan, manifest), target)
-
-
-def _another(plan: RestorePlan, manifest: Manifest, target: TargetState) -> DataGuardianError | None:
-    expected = plan.expected
+def of_another_target(expected: ExpectedTarget, target: TargetState, where: str) -> DataGuardianError | None:
+    """Whether the target, ``where`` inside a sentence, is another one than expected, or nobody can tell."""
     if expected.server_identity is not None and not target.identity:
         return TargetMismatch(
-            f"The identity of the server of {_where(plan)} is not known: role {target.role!r} may not read it.",
+            f"The identity of the server of {where} is not known: role {target.role!r} may not read it.",
             remedy="On PostgreSQL grant it EXECUTE on function pg_control_system, or expect no serverIdentity.",
         )
     differences = [
@@ -156,9 +152,17 @@ def _another(plan: RestorePlan, manifest: Manifest, target: TargetState) -> Data
     if not differences:
         return None
     return TargetMismatch(
-        f"The target, {_where(plan)}, is another one than expected: {' and '.join(differences)}.",
+        f"The target, {where}, is another one than expected: {' and '.join(differences)}.",
         remedy="Check where the Datasource leads to; then correct it, or spec.expectedTarget.",
     )
+
+
+def _older(plan: RestorePlan, manifest: Manifest, target: TargetState) -> DataGuardianError | None:
+    return of_a_newer_major(_incoming(plan, manifest), target)
+
+
+def _another(plan: RestorePlan, manifest: Manifest, target: TargetState) -> DataGuardianError | None:
+    return of_another_target(plan.expected, target, _where(plan))
 
 
 def _filled(plan: RestorePlan, manifest: Manifest, target: TargetState) -> DataGuardianError | None:

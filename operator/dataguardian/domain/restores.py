@@ -22,14 +22,13 @@ from .plan import (
     SERVER_SOCKET_DIR,
     Endpoint,
     EphemeralServer,
-    ExpectedTarget,
     RestorePlan,
     RestoreSource,
 )
 from .planning import Run, Server, endpoint_of
 from .safety import safety_backup
 from .status import is_terminal
-from .targets import SecretFile, is_read_only, targets_of
+from .targets import SecretFile, expected_target, is_read_only, targets_of
 
 JOBS = 2  # connections that build indexes, when nothing says how many processors there are
 MOST_JOBS = 8
@@ -192,16 +191,13 @@ def restore_run(
 
 
 def _asked_for(request: RestoreRequest) -> dict[str, Any]:
-    spec, expected = request.spec, request.spec.expected_target
+    spec = request.spec
     return {
         "drop_existing": spec.drop_existing,
         "dry_run": spec.dry_run,
         "verify": spec.verification_mode,
         "keep_database": spec.keep_verification_database,
-        "expected": ExpectedTarget(
-            server_identity=expected.server_identity if expected else None,
-            database=expected.database if expected else None,
-        ),
+        "expected": expected_target(spec.expected_target),
         "lock_timeout_seconds": spec.lock_timeout_seconds,
         "atomic": spec.atomic,
     }

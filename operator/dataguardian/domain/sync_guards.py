@@ -98,6 +98,10 @@ def _same(plan: SyncPlan, both: Both) -> DataGuardianError | None:
     )
 
 
+def _another(plan: SyncPlan, both: Both) -> DataGuardianError | None:
+    return preflight.of_another_target(plan.expected, both.target, _target(plan))
+
+
 def _older(plan: SyncPlan, both: Both) -> DataGuardianError | None:
     return preflight.of_a_newer_major(_incoming(plan, both.source), both.target)
 
@@ -142,4 +146,4 @@ def _lacking(plan: SyncPlan, both: Both) -> DataGuardianError | None:
 
 
 _Check = Callable[[SyncPlan, Both], DataGuardianError | None]
-_CHECKS: Sequence[_Check] = (_same, _older, _filled, _powerless, _foreign, _crowded, _lacking)
+_CHECKS: Sequence[_Check] = (_same, _another, _older, _filled, _powerless, _foreign, _crowded, _lacking)

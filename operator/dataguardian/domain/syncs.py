@@ -20,7 +20,7 @@ from .planning import Run, backup_plan, endpoint_of, options_digest
 from .restores import build_jobs
 from .safety import WHOLE
 from .sync_jobs import refusal
-from .targets import SecretFile, is_read_only, targets_of
+from .targets import SecretFile, expected_target, is_read_only, targets_of
 
 
 @dataclass(frozen=True)
@@ -97,6 +97,7 @@ def sync_run(
         strategy=spec.strategy,
         keep_previous_seconds=spec.keep_previous_seconds,
         drop_existing=spec.drop_existing,
+        expected=expected_target(spec.expected_target),
         lock_timeout_seconds=spec.lock_timeout_seconds,
         jobs=build_jobs(spec.run_template),
         capacity_bytes=target.spec.storage_capacity_bytes,

@@ -1,4 +1,7 @@
-"""Where the bytes of a run go: storage locations and volumes → targets, the secrets that become files, the mounts."""
+"""Where the bytes of a run go: locations and volumes → targets, the secrets that become files, the mounts.
+
+What the database that is written to must be stands here too.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..errors import SpecInvalid
+from ..resources import datasource
 from ..resources.backup import BackupJob
 from ..resources.storage_location import S3, StorageLocation
-from .plan import SECRETS_DIR, STAGING, VOLUMES_DIR, FilesystemTarget, S3Target, Target
+from .plan import SECRETS_DIR, STAGING, VOLUMES_DIR, ExpectedTarget, FilesystemTarget, S3Target, Target
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,13 @@ class Volume:
     claim: str
     path: str
     read_only: bool
+
+
+def expected_target(expected: datasource.ExpectedTarget | None) -> ExpectedTarget:
+    """What the target must be, as the runner compares it."""
+    if expected is None:
+        return ExpectedTarget()
+    return ExpectedTarget(server_identity=expected.server_identity, database=expected.database)
 
 
 def is_read_only(location: StorageLocation) -> bool:

@@ -30,6 +30,20 @@ Hostname = Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[A-Za-z
 DatabaseName = Annotated[str, Field(min_length=1, max_length=63, pattern=r"^[^\x00-\x1f\x7f-][^\x00-\x1f\x7f]*$")]
 
 
+class ExpectedTarget(Model):
+    """What the database must be that a Datasource leads to, or nothing is written to it."""
+
+    model_config = validated(
+        rule("has(self.serverIdentity) || has(self.database)", "expectedTarget needs serverIdentity or database"),
+    )
+
+    server_identity: Annotated[str, Field(min_length=1, max_length=64)] | None = Field(
+        default=None,
+        description="Identity of the server, as a dry run tells it (PostgreSQL: its system identifier).",
+    )
+    database: DatabaseName | None = Field(default=None, description="Name of the database.")
+
+
 class CredentialsReference(Model):
     """A Secret that holds a user's name and password."""
 

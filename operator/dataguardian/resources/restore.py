@@ -17,9 +17,8 @@ from .common import (
     Timestamp,
     immutable,
     rule,
-    validated,
 )
-from .datasource import DatabaseName
+from .datasource import ExpectedTarget
 from .execution import RUN_NAME_MAX, Cancel, Confirmed, ManifestSource, RunStatus, StorageKey
 
 RESTORE_PHRASE = "RESTAURAR"
@@ -32,20 +31,6 @@ VERIFICATION_TARGET_HELP = (
     "Datasource: a temporary database on the target's server. Ephemeral: a server of the same major that lives in the "
     "run's pod, so that no other server is touched."
 )
-
-
-class ExpectedTarget(Model):
-    """What the target must be, or the restore is refused."""
-
-    model_config = validated(
-        rule("has(self.serverIdentity) || has(self.database)", "expectedTarget needs serverIdentity or database"),
-    )
-
-    server_identity: Annotated[str, Field(min_length=1, max_length=64)] | None = Field(
-        default=None,
-        description="Identity of the server, as a dry run tells it (PostgreSQL: its system identifier).",
-    )
-    database: DatabaseName | None = Field(default=None, description="Name of the database.")
 
 
 class RestoreRequestSpec(Model):

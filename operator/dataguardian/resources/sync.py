@@ -20,6 +20,7 @@ from .common import (
     rule,
     validated,
 )
+from .datasource import ExpectedTarget
 from .execution import RUN_NAME_MAX, Cancel, LastExecution, RunStatus
 from .masking import Masking
 from .run_template import RunTemplate
@@ -53,6 +54,11 @@ class DatabaseSyncJobSpec(ScheduleSpec):
     )
     allow_production_target: bool = Field(
         default=False, description=f"Allow a target whose Datasource is classified as {PRODUCTION}."
+    )
+    expected_target: ExpectedTarget | None = Field(
+        default=None,
+        description="What the target must be, whatever its Datasource says by then; the sync is refused when it is "
+        "another one.",
     )
     storage_location_ref: ObjectReference | None = Field(
         default=None,

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dataguardian.domain.plan import Endpoint, SyncPlan
+from dataguardian.domain.plan import Endpoint, ExpectedTarget, SyncPlan
 from dataguardian.domain.preflight import TargetState
 from dataguardian.domain.sync_guards import Both, SyncSource, SyncTarget, of_other_engines, refusals, removed
 
@@ -118,6 +118,18 @@ def test_one_is_a_replica_of_the_other_only_with_one_identity_and_name_and_in_re
 
 def test_servers_whose_identity_nobody_may_read_are_not_taken_for_one() -> None:
     assert codes(both({"identity": "", "in_recovery": True}, identity="")) == []
+
+
+@pytest.mark.parametrize(
+    ("expected", "refused"),
+    [
+        ({"server_identity": "7421", "database": "orders"}, False),
+        ({"server_identity": "7420"}, True),
+        ({"database": "billing"}, True),
+    ],
+)
+def test_a_target_that_is_another_one_than_the_job_expects_is_refused(expected: dict[str, str], refused: bool) -> None:
+    assert codes(both(), expected=ExpectedTarget(**expected)) == ["target-mismatch"] * refused
 
 
 @pytest.mark.parametrize(("version", "refused"), [("18.1", True), ("17.9", False), ("16.4", False), ("9.6", False)])

@@ -105,6 +105,7 @@ def test_a_runner_is_told_what_the_job_says() -> None:
             strategy="Swap",
             keepPreviousSeconds=60,
             dropExisting=True,
+            expectedTarget={"serverIdentity": "7420"},
             lockTimeoutSeconds=5,
             runTemplate={"resources": {"limits": {"cpu": "4"}}},
             masking={
@@ -118,6 +119,7 @@ def test_a_runner_is_told_what_the_job_says() -> None:
     assert (plan.execution_name, plan.namespace, plan.job_name) == ("refresh-1", "shop", "refresh")
     assert (plan.source.datasource, plan.target.datasource) == ("orders", "staging")
     assert (plan.strategy, plan.keep_previous_seconds, plan.jobs) == ("Swap", 60, 4)
+    assert (plan.expected.server_identity, plan.expected.database) == ("7420", None)
     assert (plan.drop_existing, plan.lock_timeout_seconds, plan.backup) == (True, 5, None)
     assert plan.masking is not None
     assert plan.masking.rules == [MaskingRule(schema="public", table="t", column="c", how="null")]
