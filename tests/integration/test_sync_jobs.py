@@ -143,8 +143,8 @@ async def test_what_stands_in_the_way_is_told_when_a_datasource_is_made_and_edit
 ) -> None:
     scheduler = Scheduler(context)
 
-    async def edit(spec: JSON) -> None:
-        path = objects_path(datasource.KIND, namespace, "staging")
+    async def edit(spec: JSON, name: str = "staging") -> None:
+        path = objects_path(datasource.KIND, namespace, name)
         edited = Datasource.read(await kube.patch(path, {"spec": spec}))
         await checked.seen(context, scheduler, datasource.KIND, edited)
         await judge_all(context, scheduler)
@@ -157,10 +157,15 @@ async def test_what_stands_in_the_way_is_told_when_a_datasource_is_made_and_edit
         await checked.seen(context, scheduler, datasource.KIND, made)
     await edit({"classification": ["production"]})
     await edit({"classification": []})
+    await checked.seen(context, scheduler, datasource.KIND, await make_datasource(context, namespace, "alias"))
+    await edit({"classification": ["production"], "host": "staging-db.shop.svc"}, "alias")
+    await edit({"classification": []}, "alias")
     await edit({"host": "orders-db.shop.svc"})
 
     assert found == [
         ("True", "DatasourceNotFound"),
+        ("True", "ProductionTarget"),
+        ("False", "AsExpected"),
         ("True", "ProductionTarget"),
         ("False", "AsExpected"),
         ("True", "SameDatabase"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from ..errors import DataGuardianError, EngineMismatch, ProductionTarget, SameDatabase
@@ -31,15 +32,18 @@ def job_of(execution: DatabaseSyncExecution) -> str:
 
 def obstacle(
     job: DatabaseSyncJob,
-    source: Datasource | None,
-    target: Datasource | None,
+    datasources: Mapping[str, Datasource],
     location: StorageLocation | None,
     backup_job: BackupJob | None,
     *,
     now: datetime,
 ) -> Obstacle | None:
-    """The first thing that stands in the way of the job's next run. The objects are those that it names."""
+    """The first thing that stands in the way of the job's next run.
+
+    ``datasources`` are those of its namespace, by their names; the other objects are those that it names.
+    """
     spec = job.spec
+    source, target = (datasources.get(each.name) for each in (spec.source_ref, spec.target_ref))
     if source is None:
         return datasource_missing(spec.source_ref.name)
     if target is None:
@@ -48,7 +52,7 @@ def obstacle(
         return location_missing(spec.storage_location_ref.name)
     if spec.backup_job_ref and backup_job is None:
         return backup_job_missing(spec.backup_job_ref.name)
-    if refused := refusal(job, source, target):
+    if refused := refusal(job, source, target, datasources.values()):
         return Obstacle(reason_of(refused.code), str(refused))
     if location and is_read_only(location):
         return locations_read_only([location.metadata.name])
@@ -58,8 +62,13 @@ def obstacle(
     return next((found for each in checked if (found := unhealthy(each))), None)
 
 
-def refusal(job: DatabaseSyncJob, source: Datasource, target: Datasource) -> DataGuardianError | None:
-    """Why no run of the job may copy the one into the other, as far as that can be seen without asking a server."""
+def refusal(
+    job: DatabaseSyncJob, source: Datasource, target: Datasource, known: Iterable[Datasource]
+) -> DataGuardianError | None:
+    """Why no run of the job may copy the one into the other, as far as that can be seen without asking a server.
+
+    ``known`` are the Datasources of the namespace: what one of them calls production is protected under all names.
+    """
     ours, theirs = source.spec, target.spec
     if ours.engine != theirs.engine:
         return EngineMismatch(
@@ -71,9 +80,12 @@ def refusal(job: DatabaseSyncJob, source: Datasource, target: Datasource) -> Dat
             f"spec.targetRef: Datasource {target.metadata.name!r} is the same database as the source.",
             remedy="Name another target, or correct the host or database of one of the two Datasources.",
         )
-    if is_production(target) and not job.spec.allow_production_target:
+    same = (each for each in (target, *known) if _address(each) == _address(target))
+    protecting = next((each for each in same if _is_production(each)), None)
+    if protecting and not job.spec.allow_production_target:
         return ProductionTarget(
-            f"spec.targetRef: Datasource {target.metadata.name!r} is classified as {PRODUCTION}.",
+            f"spec.targetRef: the database of Datasource {target.metadata.name!r} is classified as {PRODUCTION}, by "
+            f"Datasource {protecting.metadata.name!r}.",
             remedy="Name another target; or set spec.allowProductionTarget if all that it holds may be replaced.",
         )
     return None
@@ -84,9 +96,8 @@ def _address(datasource: Datasource) -> tuple[str, int, str]:
     return spec.host.lower(), spec.port, spec.database
 
 
-def is_production(target: Datasource) -> bool:
-    """Whether its classification protects it."""
-    return any(each.lower() == PRODUCTION for each in target.spec.classification)
+def _is_production(datasource: Datasource) -> bool:
+    return any(each.lower() == PRODUCTION for each in datasource.spec.classification)
 
 
 def _praise(execution: DatabaseSyncExecution) -> str:

@@ -77,10 +77,14 @@ def sync_run(
     job: DatabaseSyncJob,
     source: Datasource,
     target: Datasource,
+    known: Iterable[Datasource],
     keeps: Kept | None = None,
 ) -> Run:
-    """The run of one sync. Raises what ``refusal`` finds, and SpecInvalid when there are too many masking rules."""
-    if found := refusal(job, source, target):
+    """The run of one sync. Raises what ``refusal`` finds, and SpecInvalid when there are too many masking rules.
+
+    ``known`` are the Datasources of the namespace.
+    """
+    if found := refusal(job, source, target, known):
         raise found
     spec, meta = job.spec, execution.metadata
     from_there, source_secrets = endpoint_of(source, "source")

@@ -72,7 +72,10 @@ def _ask_dependents(context: Context, kind: Kind[Any], changed: Referred) -> Non
             continue
         for owner in context.catalog.all(scheduled.kind):
             meta = owner.metadata
-            if meta.namespace == changed.metadata.namespace and changed.metadata.name in names(owner):
+            if meta.namespace != changed.metadata.namespace:
+                continue
+            named = names(owner)
+            if named is None or changed.metadata.name in named:
                 ask(context, scheduled.kind, meta.namespace, meta.name)
 
 

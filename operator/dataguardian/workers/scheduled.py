@@ -15,7 +15,7 @@ from ..domain.readiness import Obstacle, obstacle
 from ..kube.client import JSON
 from ..resources import datasource, drill, restore, storage_location
 from ..resources.backup import BACKUP_EXECUTION, BACKUP_JOB, BackupJob
-from ..resources.common import API_VERSION, Kind, ObjectReference, Resource, timestamp
+from ..resources.common import API_VERSION, Kind, ObjectReference, Resource, ResourceT, timestamp
 from ..resources.drill import RestoreDrill
 from ..resources.sync import DATABASE_SYNC_EXECUTION, DATABASE_SYNC_JOB, DatabaseSyncJob
 from . import recoverability
@@ -23,7 +23,7 @@ from .catalog import Catalog
 from .context import Context, now
 
 Scheduled = Resource[Any, Any]
-Names = Callable[[Any], Iterable[str]]
+Names = Callable[[Any], Iterable[str] | None]  # None: all of the namespace
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,13 +84,19 @@ async def _obstacle_of_drill(catalog: Catalog, owner: RestoreDrill) -> Obstacle 
     return drills.obstacle(owner, job, there, now=now())
 
 
+async def _around(catalog: Catalog, kind: Kind[ResourceT], namespace: str, *names: str) -> dict[str, ResourceT]:
+    """The objects of these names and all others of the namespace that are known, by their names."""
+    known = {each.metadata.name: each for each in catalog.all(kind) if each.metadata.namespace == namespace}
+    found = {name: await catalog.find(kind, namespace, name) for name in names if name not in known}
+    return {**known, **{name: each for name, each in found.items() if each}}
+
+
 async def _obstacle_of_sync(catalog: Catalog, job: DatabaseSyncJob) -> Obstacle | None:
     namespace, spec = job.metadata.namespace, job.spec
     location, backup_job = spec.storage_location_ref, spec.backup_job_ref
     return sync_jobs.obstacle(
         job,
-        await catalog.find(datasource.KIND, namespace, spec.source_ref.name),
-        await catalog.find(datasource.KIND, namespace, spec.target_ref.name),
+        await _around(catalog, datasource.KIND, namespace, spec.source_ref.name, spec.target_ref.name),
         await catalog.find(storage_location.KIND, namespace, location.name) if location else None,
         await catalog.find(BACKUP_JOB, namespace, backup_job.name) if backup_job else None,
         now=now(),
@@ -131,7 +137,7 @@ SCHEDULED = {
         run_kind=DATABASE_SYNC_EXECUTION,
         reference="database_sync_job_ref",
         references={
-            datasource.KIND.plural: lambda job: (job.spec.source_ref.name, job.spec.target_ref.name),
+            datasource.KIND.plural: lambda _: None,  # any may say that the target is production
             storage_location.KIND.plural: lambda job: _named(job.spec.storage_location_ref),
             BACKUP_JOB.plural: lambda job: _named(job.spec.backup_job_ref),
         },

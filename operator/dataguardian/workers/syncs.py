@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import cast
 
 from ..domain.plan import SyncPlan
@@ -25,9 +26,9 @@ async def prepare_sync(catalog: Catalog, execution: DatabaseSyncExecution) -> Pr
     job = await catalog.read(DATABASE_SYNC_JOB, namespace, name)
     if job is None:
         raise NotYet(sync_job_missing(name))
-    source = await _datasource(catalog, namespace, job.spec.source_ref.name)
-    target = await _datasource(catalog, namespace, job.spec.target_ref.name)
-    run = sync_run(execution, job, source, target, await _kept(catalog, job))
+    known = {each.metadata.name: each for each in await catalog.listed(datasource.KIND, namespace)}
+    source, target = (_named(known, ref.name) for ref in (job.spec.source_ref, job.spec.target_ref))
+    run = sync_run(execution, job, source, target, known.values(), await _kept(catalog, job))
     return Prepared(
         datasources=[target, source],
         run=run,
@@ -37,11 +38,10 @@ async def prepare_sync(catalog: Catalog, execution: DatabaseSyncExecution) -> Pr
     )
 
 
-async def _datasource(catalog: Catalog, namespace: str, name: str) -> Datasource:
-    found = await catalog.read(datasource.KIND, namespace, name)
-    if found is None:
+def _named(known: Mapping[str, Datasource], name: str) -> Datasource:
+    if name not in known:
         raise NotYet(datasource_missing(name))
-    return found
+    return known[name]
 
 
 async def _kept(catalog: Catalog, job: DatabaseSyncJob) -> Kept | None:

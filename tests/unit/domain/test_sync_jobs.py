@@ -33,8 +33,14 @@ def unready(resource: Any) -> Any:
     return type(resource).read({**resource.wire(), "status": {"conditions": [UNREADY]}})
 
 
+def known(source: Datasource | None, target: Datasource | None, *others: Datasource) -> dict[str, Datasource]:
+    """The Datasources of a namespace, by their names."""
+    there = {"orders": source, "staging": target, **{f"other-{at}": each for at, each in enumerate(others)}}
+    return {name: each for name, each in there.items() if each}
+
+
 def reason(job: DatabaseSyncJob, source: Any, target: Any, location: Any = None) -> str | None:
-    found = obstacle(job, source, target, location, None, now=NOW)
+    found = obstacle(job, known(source, target), location, None, now=NOW)
     return found.reason if found else None
 
 
@@ -88,8 +94,30 @@ def test_a_backup_that_is_kept_needs_its_location(location: Any, expected: str |
     assert reason(named, datasource(), staging(), bucket()) == "BackupJobNotFound"
 
 
+@pytest.mark.parametrize(
+    ("other", "refused"),
+    [
+        pytest.param({}, True, id="same-address"),
+        pytest.param({"host": "Staging-DB.shop.svc"}, True, id="same-host-in-capitals"),
+        pytest.param({"host": "10.0.0.7"}, False, id="alias-by-another-host-name"),
+        pytest.param({"port": 5433}, False, id="another-port"),
+        pytest.param({"database": "billing"}, False, id="another-database"),
+        pytest.param({"classification": ["test"]}, False, id="no-production"),
+    ],
+)
+def test_what_any_datasource_of_the_targets_address_calls_production_is_protected(
+    other: dict[str, Any], refused: bool
+) -> None:
+    there = known(datasource(), staging(), staging(**{"classification": ["production"], **other}))
+
+    found = obstacle(sync_job(), there, None, None, now=NOW)
+
+    assert (found and found.reason) == ("ProductionTarget" if refused else None)
+    assert obstacle(sync_job(allowProductionTarget=True), there, None, None, now=NOW) is None
+
+
 def test_a_missing_datasource_is_told_by_its_name() -> None:
-    found = obstacle(sync_job(), datasource(), None, None, None, now=NOW)
+    found = obstacle(sync_job(), known(datasource(), None), None, None, now=NOW)
 
     assert found is not None
     assert found.message == "Datasource 'staging' does not exist. Create it, or correct the reference."

@@ -25,12 +25,14 @@ def plan_of(run: Run) -> SyncPlan:
 
 
 def run_of(keeps: Kept | None = None, **spec: Any) -> Run:
-    return sync_run(sync_execution(), sync_job(**spec), datasource(), datasource("staging"), keeps)
+    return sync_run(sync_execution(), sync_job(**spec), datasource(), datasource("staging"), [], keeps)
 
 
 def test_what_a_job_may_not_do_none_of_its_runs_may() -> None:
+    guarded = datasource("staging", classification=["Production"])
+
     with pytest.raises(ProductionTarget):
-        sync_run(sync_execution(), sync_job(), datasource(), datasource("staging", classification=["Production"]))
+        sync_run(sync_execution(), sync_job(), datasource(), datasource("staging"), [guarded])
 
 
 def chosen_job(*jobs: BackupJob, **spec: Any) -> str:

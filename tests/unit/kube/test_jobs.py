@@ -45,6 +45,7 @@ RUNS: dict[str, Run] = {
         sync_job(storageLocationRef={"name": "local"}, masking={"rules": RULES, "keySecretRef": {"name": "key"}}),
         datasource(),
         datasource("staging", tls={"mode": "verify-ca", "caSecretRef": {"name": "ca"}}),
+        [],
         Kept(backup_job(storage={"locations": [{"name": "local"}]}), volume()),
     ),
     "datasource probe": datasource_probe(datasource()),
