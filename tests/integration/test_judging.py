@@ -12,6 +12,7 @@ from dataguardian.resources import datasource, drill, storage_location
 from dataguardian.resources.backup import BACKUP_JOB, BackupJob
 from dataguardian.resources.common import API_VERSION, Kind
 from dataguardian.resources.datasource import Datasource
+from dataguardian.resources.sync import DATABASE_SYNC_JOB
 from dataguardian.workers.context import Context
 from dataguardian.workers.judging import judge, judge_all
 from dataguardian.workers.scheduler import Scheduler
@@ -31,9 +32,18 @@ SPECS: dict[str, JSON] = {
         "storage": {"locations": [{"name": "primary"}]},
         "schedule": "0 2 * * *",
     },
+    DATABASE_SYNC_JOB.plural: {
+        "sourceRef": {"name": "orders"},
+        "targetRef": {"name": "staging"},
+        "storageLocationRef": {"name": "primary"},
+    },
     drill.KIND.plural: {"backupJobRef": {"name": "nightly"}, "targetDatasourceRef": {"name": "orders"}},
 }
-HANDLERS: dict[str, Any] = {BACKUP_JOB.plural: backup_jobs, drill.KIND.plural: scheduled}
+HANDLERS: dict[str, Any] = {
+    BACKUP_JOB.plural: backup_jobs,
+    drill.KIND.plural: scheduled,
+    DATABASE_SYNC_JOB.plural: scheduled,
+}
 
 
 class Seen:
@@ -43,8 +53,9 @@ class Seen:
         self.context, self.namespace, self.scheduler = context, namespace, Scheduler(context)
         self.kube: Kubernetes = context.kube
 
-    async def create(self, kind: Kind[Any], name: str) -> JSON:
-        body = {"apiVersion": API_VERSION, "kind": kind.name, "metadata": {"name": name}, "spec": SPECS[kind.plural]}
+    async def create(self, kind: Kind[Any], name: str, **spec: Any) -> JSON:
+        whole = {**SPECS[kind.plural], **spec}
+        body = {"apiVersion": API_VERSION, "kind": kind.name, "metadata": {"name": name}, "spec": whole}
         made = await self.kube.create(objects_path(kind, self.namespace), body)
         await self.see(kind, made)
         return made
@@ -139,6 +150,30 @@ async def test_a_drill_tells_of_a_job_and_a_datasource_that_are_missing_are_made
     told.append(await seen.obstacle(drill.KIND, "weekly"))
 
     assert told == ["BackupJobNotFound", "DatasourceNotFound", "AsExpected", "BackupJobNotFound"]
+
+
+async def test_a_sync_that_is_kept_as_a_backup_tells_whether_any_backup_job_fits(seen: Seen) -> None:
+    for kind, name, spec in (
+        (storage_location.KIND, "primary", {}),
+        (datasource.KIND, "orders", {}),
+        (datasource.KIND, "staging", {"host": "staging-db.shop.svc"}),
+        (DATABASE_SYNC_JOB, "refresh", {}),
+    ):
+        await seen.create(kind, name, **spec)
+    told = [await seen.obstacle(DATABASE_SYNC_JOB, "refresh")]
+
+    path = objects_path(BACKUP_JOB, seen.namespace, "nightly")
+    job = await seen.create(BACKUP_JOB, "nightly")
+    told.append(await seen.obstacle(DATABASE_SYNC_JOB, "refresh"))
+    for part in ({"schemas": ["sales"]}, None):
+        await seen.see(BACKUP_JOB, await seen.kube.patch(path, {"spec": {"options": part}}))
+        told.append(await seen.obstacle(DATABASE_SYNC_JOB, "refresh"))
+    await seen.kube.delete(path)
+    await backup_jobs.gone(seen.context, seen.scheduler, BACKUP_JOB, BackupJob.read(job))
+    await judge_all(seen.context, seen.scheduler)
+    told.append(await seen.obstacle(DATABASE_SYNC_JOB, "refresh"))
+
+    assert told == ["NotFound", "AsExpected", "NotFound", "AsExpected", "NotFound"]
 
 
 async def test_a_drills_ready_waits_for_its_first_run(seen: Seen) -> None:

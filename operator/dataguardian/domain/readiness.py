@@ -108,7 +108,7 @@ def schedule_invalid(spec: ScheduleSpec, *, now: datetime) -> Obstacle | None:
 def standing(referred: Referred) -> tuple[object, ...]:
     """All of an object that those that refer to it are judged by: while it is the same, they are judged the same."""
     if isinstance(referred, BackupJob):
-        return ()  # a drill needs it to be there, however it is
+        return (referred.metadata.generation,)  # how its backups go matters to nobody
     return referred.metadata.generation, unhealthy(referred)
 
 

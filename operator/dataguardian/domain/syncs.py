@@ -1,75 +1,23 @@
-"""A sync before its start: what its dump is kept as, and its plan."""
+"""A sync before its start: its plan."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
 
-from ..errors import NotFound, SpecInvalid
+from ..errors import SpecInvalid
 from ..resources.backup import BackupJob
 from ..resources.datasource import Datasource
 from ..resources.masking import MaskedColumn, Masking
-from ..resources.storage_location import StorageLocation
 from ..resources.sync import DatabaseSyncExecution, DatabaseSyncJob
 from . import plan as plans
 from .masking import digest
 from .naming import sync_backup_id, sync_backup_name
 from .plan import BackupPlan, Endpoint, MaskingPlan, MaskingRule, SyncPlan
-from .planning import Run, backup_plan, endpoint_of, options_digest
+from .planning import Run, backup_plan, endpoint_of
 from .restores import build_jobs
-from .safety import WHOLE
-from .sync_jobs import refusal
-from .targets import SecretFile, expected_target, is_read_only, targets_of
-
-
-@dataclass(frozen=True)
-class Kept:
-    """Where a sync keeps its dump as a backup too, and of which job."""
-
-    job: BackupJob
-    location: StorageLocation
-
-
-def kept(job: DatabaseSyncJob, location: StorageLocation, jobs: Iterable[BackupJob]) -> Kept:
-    """The BackupJob whose backup the dump becomes: the one that is named, else the first by name that backs up all of
-    the source to the location.
-
-    ``jobs`` are the one that is named, or all that there are. Raises SpecInvalid or NotFound when none will do.
-    """
-    if is_read_only(location):
-        raise SpecInvalid(
-            f"spec.storageLocationRef: StorageLocation {location.metadata.name!r} is read-only.",
-            remedy="Set its spec.accessMode to ReadWrite, or name another location.",
-        )
-    reasons = {each.metadata.name: (each, _unfit(each, job, location)) for each in jobs}
-    fit = [name for name, (_, reason) in reasons.items() if reason is None]
-    if fit:
-        return Kept(reasons[min(fit)][0], location)
-    source, where = job.spec.source_ref.name, location.metadata.name
-    if job.spec.backup_job_ref:
-        name = job.spec.backup_job_ref.name
-        raise SpecInvalid(
-            f"spec.backupJobRef: BackupJob {name!r} {reasons[name][1]}.",
-            remedy=f"Name one that backs up all of Datasource {source!r} to StorageLocation {where!r}.",
-        )
-    raise NotFound(
-        f"spec.storageLocationRef: no BackupJob backs up all of Datasource {source!r} to StorageLocation {where!r}.",
-        remedy="Create one without options (it needs no schedule): its retention is the kept backup's. Or leave "
-        "storageLocationRef out.",
-    )
-
-
-def _unfit(found: BackupJob, job: DatabaseSyncJob, location: StorageLocation) -> str | None:
-    """Why the dump cannot become a backup of this BackupJob."""
-    source, where = found.spec.datasource_ref.name, location.metadata.name
-    if source != job.spec.source_ref.name:
-        return f"backs up Datasource {source!r}, and not {job.spec.source_ref.name!r}"
-    if where not in [each.name for each in found.spec.storage.locations]:
-        return f"does not have StorageLocation {where!r} among its own"
-    if options_digest(found.spec.options) != WHOLE:
-        return "backs up a part of the database, by its options"
-    return None
+from .sync_jobs import Kept, refusal
+from .targets import SecretFile, expected_target, targets_of
 
 
 def sync_run(

@@ -84,23 +84,38 @@ async def _obstacle_of_drill(catalog: Catalog, owner: RestoreDrill) -> Obstacle 
     return drills.obstacle(owner, job, there, now=now())
 
 
-async def _around(catalog: Catalog, kind: Kind[ResourceT], namespace: str, *names: str) -> dict[str, ResourceT]:
-    """The objects of these names and all others of the namespace that are known, by their names."""
+async def _around(catalog: Catalog, kind: Kind[ResourceT], namespace: str, *names: str) -> list[ResourceT]:
+    """The objects of these names, and all others of the namespace that are known."""
     known = {each.metadata.name: each for each in catalog.all(kind) if each.metadata.namespace == namespace}
-    found = {name: await catalog.find(kind, namespace, name) for name in names if name not in known}
-    return {**known, **{name: each for name, each in found.items() if each}}
+    found = [await catalog.find(kind, namespace, name) for name in names if name not in known]
+    return [*known.values(), *(each for each in found if each)]
 
 
 async def _obstacle_of_sync(catalog: Catalog, job: DatabaseSyncJob) -> Obstacle | None:
     namespace, spec = job.metadata.namespace, job.spec
-    location, backup_job = spec.storage_location_ref, spec.backup_job_ref
+    location, named = spec.storage_location_ref, (spec.source_ref.name, spec.target_ref.name)
     return sync_jobs.obstacle(
         job,
-        await _around(catalog, datasource.KIND, namespace, spec.source_ref.name, spec.target_ref.name),
+        {each.metadata.name: each for each in await _around(catalog, datasource.KIND, namespace, *named)},
         await catalog.find(storage_location.KIND, namespace, location.name) if location else None,
-        await catalog.find(BACKUP_JOB, namespace, backup_job.name) if backup_job else None,
+        await _backup_jobs(catalog, job),
         now=now(),
     )
+
+
+async def _backup_jobs(catalog: Catalog, job: DatabaseSyncJob) -> list[BackupJob]:
+    """The one that is named, else all that are known."""
+    namespace, named = job.metadata.namespace, job.spec.backup_job_ref
+    if named is None:
+        return await _around(catalog, BACKUP_JOB, namespace)
+    found = await catalog.find(BACKUP_JOB, namespace, named.name)
+    return [found] if found else []
+
+
+def _backup_jobs_of(job: DatabaseSyncJob) -> tuple[str, ...] | None:
+    spec = job.spec
+    any_may_fit = spec.storage_location_ref and not spec.backup_job_ref
+    return None if any_may_fit else _named(spec.backup_job_ref)
 
 
 def _named(ref: ObjectReference | None) -> tuple[str, ...]:
@@ -139,7 +154,7 @@ SCHEDULED = {
         references={
             datasource.KIND.plural: lambda _: None,  # any may say that the target is production
             storage_location.KIND.plural: lambda job: _named(job.spec.storage_location_ref),
-            BACKUP_JOB.plural: lambda job: _named(job.spec.backup_job_ref),
+            BACKUP_JOB.plural: _backup_jobs_of,
         },
         obstacle=_obstacle_of_sync,
         lessons=sync_jobs.LESSONS,

@@ -7,7 +7,8 @@ from typing import cast
 
 from ..domain.plan import SyncPlan
 from ..domain.readiness import backup_job_missing, datasource_missing, location_missing, sync_job_missing
-from ..domain.syncs import Kept, decided, kept, sync_run
+from ..domain.sync_jobs import Kept, kept
+from ..domain.syncs import decided, sync_run
 from ..kube.jobs import Limits
 from ..resources import datasource, storage_location
 from ..resources.backup import BACKUP_JOB, BackupJob

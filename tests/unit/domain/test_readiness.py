@@ -104,6 +104,7 @@ def test_what_an_obstacle_is_told_from_is_part_of_the_standing() -> None:
     assert standing(unready(datasource())) != standing(datasource())
     assert standing(unready(bucket())) != standing(bucket())
     assert standing(edited(bucket(accessMode="ReadOnly"))) != standing(bucket())
+    assert standing(edited(backup_job())) != standing(backup_job())
     assert standing(edited(datasource(classification=["production"]))) != standing(datasource())
 
 

@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 
 from dataguardian.domain.sync_jobs import LESSONS, obstacle
+from dataguardian.resources.backup import BackupJob
 from dataguardian.resources.datasource import Datasource
 from dataguardian.resources.sync import DatabaseSyncJob
-from tests.unit.objects import bucket, datasource, ended_sync, sync_job
+from tests.unit.objects import backup_job, bucket, datasource, ended_sync, sync_job
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 KEPT = {"storageLocationRef": {"name": "primary"}}
@@ -39,8 +40,8 @@ def known(source: Datasource | None, target: Datasource | None, *others: Datasou
     return {name: each for name, each in there.items() if each}
 
 
-def reason(job: DatabaseSyncJob, source: Any, target: Any, location: Any = None) -> str | None:
-    found = obstacle(job, known(source, target), location, None, now=NOW)
+def reason(job: DatabaseSyncJob, source: Any, target: Any, location: Any = None, *jobs: BackupJob) -> str | None:
+    found = obstacle(job, known(source, target), location, jobs, now=NOW)
     return found.reason if found else None
 
 
@@ -89,7 +90,7 @@ def test_what_stands_in_the_way_is_told_with_its_reason(
     ],
 )
 def test_a_backup_that_is_kept_needs_its_location(location: Any, expected: str | None) -> None:
-    assert reason(sync_job(**KEPT), datasource(), staging(), location) == expected
+    assert reason(sync_job(**KEPT), datasource(), staging(), location, backup_job()) == expected
     named = sync_job(**KEPT, backupJobRef={"name": "nightly"})
     assert reason(named, datasource(), staging(), bucket()) == "BackupJobNotFound"
 
@@ -110,14 +111,29 @@ def test_what_any_datasource_of_the_targets_address_calls_production_is_protecte
 ) -> None:
     there = known(datasource(), staging(), staging(**{"classification": ["production"], **other}))
 
-    found = obstacle(sync_job(), there, None, None, now=NOW)
+    found = obstacle(sync_job(), there, None, [], now=NOW)
 
     assert (found and found.reason) == ("ProductionTarget" if refused else None)
-    assert obstacle(sync_job(allowProductionTarget=True), there, None, None, now=NOW) is None
+    assert obstacle(sync_job(allowProductionTarget=True), there, None, [], now=NOW) is None
+
+
+@pytest.mark.parametrize(
+    ("job", "there", "expected"),
+    [
+        (sync_job(**KEPT), [], "NotFound"),
+        (sync_job(**KEPT), [backup_job(datasourceRef={"name": "staging"})], "NotFound"),
+        (sync_job(**KEPT), [backup_job("other", options={"includeTables": ["orders"]}), backup_job()], None),
+        (sync_job(**KEPT, backupJobRef={"name": "nightly"}), [backup_job(options={"schemas": ["app"]})], "SpecInvalid"),
+    ],
+)
+def test_a_backup_that_is_kept_needs_a_backup_job_that_fits(
+    job: DatabaseSyncJob, there: list[BackupJob], expected: str | None
+) -> None:
+    assert reason(job, datasource(), staging(), bucket(), *there) == expected
 
 
 def test_a_missing_datasource_is_told_by_its_name() -> None:
-    found = obstacle(sync_job(), known(datasource(), None), None, None, now=NOW)
+    found = obstacle(sync_job(), known(datasource(), None), None, [], now=NOW)
 
     assert found is not None
     assert found.message == "Datasource 'staging' does not exist. Create it, or correct the reference."

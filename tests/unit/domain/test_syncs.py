@@ -10,7 +10,8 @@ from dataguardian.domain import plan as plans
 from dataguardian.domain.naming import sync_backup_id, sync_backup_name
 from dataguardian.domain.plan import MaskingRule, S3Target, SyncPlan
 from dataguardian.domain.planning import Run
-from dataguardian.domain.syncs import Kept, decided, kept, sync_run
+from dataguardian.domain.sync_jobs import Kept, kept
+from dataguardian.domain.syncs import decided, sync_run
 from dataguardian.errors import NotFound, ProductionTarget, SpecInvalid
 from dataguardian.resources.backup import BackupJob
 from dataguardian.resources.execution import RUN_NAME_MAX

@@ -9,7 +9,8 @@ import pytest
 from dataguardian.domain.naming import DATASOURCE, Operation
 from dataguardian.domain.planning import Run, Server, backup_run, datasource_probe, storage_probe
 from dataguardian.domain.restores import CopyAt, restore_run
-from dataguardian.domain.syncs import Kept, sync_run
+from dataguardian.domain.sync_jobs import Kept
+from dataguardian.domain.syncs import sync_run
 from dataguardian.errors import ConfigInvalid
 from dataguardian.kube.jobs import Limits, job_manifest
 from dataguardian.resources import backup
