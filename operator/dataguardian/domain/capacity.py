@@ -1,15 +1,17 @@
 """Who may run now: a limit on all runs at once, and one on those that use the same datasource.
 
 What waits stands in a line: manual runs before scheduled ones, and the oldest first. A run that uses two datasources
-starts when both have room, and takes none of either before: nobody waits behind one that only waits for the other.
+starts when both have room, and takes none of either before: nobody waits behind one that only waits for the other. But
+it may find one of them busy each time, for ever: once it has waited for ``PATIENCE`` and is the first in its line, each
+of its datasources is reserved for it as it gets free. Only who is later in the order waits then: no two for each other.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Literal, get_args
 
 from .readiness import Obstacle
@@ -23,6 +25,7 @@ TURN = Obstacle("Queued", "The run waits for its turn.")
 QUEUE_AWAY = Obstacle("QueueUnavailable", "Redis does not answer. The run starts without it if that lasts.")
 # What a run in the line may say of itself; with any other reason it waits for somebody to cure something.
 IN_LINE = frozenset({TURN.reason, LIMIT_REACHED, QUEUE_AWAY.reason})
+PATIENCE = timedelta(minutes=30)  # then what a run waits for is reserved for it
 NAMED_USERS = 3  # of a datasource, in a message
 
 
@@ -89,11 +92,6 @@ class Capacity:
             )
         return None
 
-    def after(self, started: Iterable[Waiting]) -> Capacity:
-        """What is left when these have started."""
-        uses = [Use(execution_id=each.execution_id, name=each.name, datasources=each.datasources) for each in started]
-        return replace(self, uses=[*self.uses, *uses])
-
     def _full(self, datasource: DatasourceName) -> Obstacle:
         users = sorted(self._users(datasource))
         named = ", ".join(users[:NAMED_USERS]) + (
@@ -127,24 +125,40 @@ def places(line: Sequence[Waiting], capacity: Capacity) -> dict[str, int]:
     return found
 
 
-def next_up(line: Sequence[Waiting], capacity: Capacity, *, called: Collection[str] = ()) -> list[Waiting]:
+def next_up(
+    line: Sequence[Waiting], capacity: Capacity, *, now: datetime, called: Collection[str] = ()
+) -> list[Waiting]:
     """Those of the line that could start if there were slots for all: no datasource gets more than it has room for, and
-    who cannot have all of its datasources takes none.
+    who cannot have all of its datasources takes none, but for what is reserved for it; see ``PATIENCE``.
 
     ``called`` are the executions that have been told so already; they are not named again, and use their room.
     """
+    first = sorted(line, key=lambda each: each.execution_id not in called)
+    return [each for each, full in _turns(first, capacity, now) if full is None and each.execution_id not in called]
+
+
+def taken_before(
+    run: Waiting, others: Iterable[Waiting], capacity: Capacity, *, now: datetime
+) -> DatasourceName | None:
+    """The datasource in which those who go before the run, or have reserved, leave no room for it."""
+    turns = _turns(in_line([run, *others]), capacity, now)
+    return next(full for each, full in turns if each.execution_id == run.execution_id)
+
+
+def _turns(
+    line: Sequence[Waiting], capacity: Capacity, now: datetime
+) -> Iterator[tuple[Waiting, DatasourceName | None]]:
+    """Each of them with the first of its datasources that has no room left; None: it goes."""
     room = {name: capacity.room_of(name) for name in _named(line)}
-
-    def goes(each: Waiting) -> bool:
-        there = all(room[name] > 0 for name in each.datasources)
-        for name in each.datasources if there else ():
-            room[name] -= 1
-        return there
-
+    stuck: set[DatasourceName | None] = set()
     for each in line:
-        if each.execution_id in called:
-            goes(each)
-    return [each for each in line if each.execution_id not in called and goes(each)]
+        full = next((name for name in each.datasources if room[name] <= 0), None)
+        if full is None or (each.line not in stuck and now - each.since >= PATIENCE):
+            for name in each.datasources:
+                room[name] -= 1
+        if full is not None:
+            stuck.add(each.line)
+        yield each, full
 
 
 def _named(line: Iterable[Waiting]) -> set[DatasourceName]:

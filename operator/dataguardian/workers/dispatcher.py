@@ -140,7 +140,7 @@ async def _dispatch(context: Context, run_kind: RunKind, run: Run) -> None:
         if isinstance(run, RestoreRequest):
             cleanup.spare(context, run, prepared)
             prepared = await safety.back_up_first(context, run, prepared)
-        if full := context.slots.reserve(run, prepared.datasources):
+        if full := context.slots.reserve(run, prepared.datasources, now=now()):
             await _stand_in_line(context, run_kind, run, prepared.chosen, full)
             return
         await run_jobs.create(context, run_kind, run, prepared)

@@ -82,7 +82,7 @@ def upcoming(context: Context, waiting: Sequence[Open], called: set[str]) -> lis
     """Those of the waiting runs that could start if there were slots for all, in order."""
     found = {run.metadata.uid: (run_kind, run) for run_kind, run in waiting}
     line = in_line(as_waiting(run) for _, run in waiting)
-    return [found[each.execution_id] for each in next_up(line, context.slots.capacity(), called=called)]
+    return [found[each.execution_id] for each in next_up(line, context.slots.capacity(), now=now(), called=called)]
 
 
 async def tell(context: Context) -> None:

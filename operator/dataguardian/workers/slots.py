@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from ..domain.capacity import (
@@ -17,6 +18,7 @@ from ..domain.capacity import (
     ahead_of,
     in_line,
     next_up,
+    taken_before,
 )
 from ..domain.conditions import READY
 from ..domain.readiness import Obstacle
@@ -68,7 +70,7 @@ class Slots:
         found = self._catalog.known(datasource.KIND, *name)
         return found.spec.max_concurrent_executions if found else DEFAULT_LIMIT
 
-    def reserve(self, run: Run, used: Sequence[Datasource]) -> Full | None:
+    def reserve(self, run: Run, used: Sequence[Datasource], *, now: datetime) -> Full | None:
         """Hold a slot for a run that is about to start and uses these; else what it waits for. One that uses none waits
         for the limit on all runs alone.
 
@@ -80,26 +82,31 @@ class Slots:
         for each in used:
             self._catalog.put(datasource.KIND, each)
         names = [(each.metadata.namespace, each.metadata.name) for each in used]
-        full = self._full(run, names)
+        full = self._full(run, names, now)
         if full is None:
             self._starting[uid] = names
         return full
 
-    def _full(self, run: Run, names: Sequence[DatasourceName]) -> Full | None:
+    def _full(self, run: Run, names: Sequence[DatasourceName], now: datetime) -> Full | None:
         capacity, own = self.capacity(), as_waiting(run, names)
-        others = [as_waiting(each) for _, each in self.line_of(names) if each.metadata.uid != run.metadata.uid]
+        # Who is before those that wait for these may wait for others of their datasources.
+        around = {*names, *(name for _, each in self.line_of(names) for name in datasources_of(each))}
+        others = [as_waiting(each) for _, each in self.line_of(around) if each.metadata.uid != run.metadata.uid]
         found = capacity.obstacle(names)
         if found and not capacity.full(names):
             return Full(found)
-        before = [each for each in next_up(in_line([own, *others]), capacity) if each.rank < own.rank]
-        taken = capacity.after(before).full(names)
+        taken = taken_before(own, others, capacity, now=now)
         if taken is None:
             return None
         goes = f"Datasource {taken[1]!r} goes to runs that are before this one in the line."
         return Full(
             found or Obstacle(LIMIT_REACHED, goes),
             place=len(ahead_of(own, others)) + 1,
-            others=next_up(in_line(others), capacity),
+            others=[
+                each
+                for each in next_up(in_line(others), capacity, now=now)
+                if any(name in names for name in each.datasources)
+            ],
         )
 
     def take_over(self, run: Run) -> None:
@@ -142,7 +149,7 @@ class Slots:
             if run.status.phase == "Queued" and run.metadata.uid in self._starting
         ]
 
-    def line_of(self, names: Sequence[DatasourceName]) -> list[Open]:
+    def line_of(self, names: Collection[DatasourceName]) -> list[Open]:
         """Those of ``queued`` that wait for a slot of one of these datasources, and for nothing else; in no order."""
         return [
             (run_kind, run)

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dataguardian.domain.capacity import (
+    PATIENCE,
     Capacity,
     DatasourceName,
     Priority,
@@ -21,6 +22,7 @@ from dataguardian.domain.capacity import (
     in_line,
     next_up,
     places,
+    taken_before,
 )
 
 START = datetime(2026, 11, 24, 2, tzinfo=UTC)
@@ -99,10 +101,10 @@ def test_a_place_counts_those_that_wait_for_the_same() -> None:
 def test_a_datasource_gets_no_more_entries_than_it_has_room_for() -> None:
     line = in_line([waiting("a", 1), waiting("b", 2), waiting("c", 3, of=[USERS]), waiting("d", 4, of=())])
 
-    assert ids(next_up(line, capacity())) == ["a", "c", "d"]
-    assert ids(next_up(line, capacity(use("running")))) == ["c", "d"]
-    assert ids(next_up(line, capacity(), called={"a"})) == ["c", "d"]
-    assert ids(next_up(line, capacity(each=2), called={"a"})) == ["b", "c", "d"]
+    assert ids(next_up(line, capacity(), now=START)) == ["a", "c", "d"]
+    assert ids(next_up(line, capacity(use("running")), now=START)) == ["c", "d"]
+    assert ids(next_up(line, capacity(), called={"a"}, now=START)) == ["c", "d"]
+    assert ids(next_up(line, capacity(each=2), called={"a"}, now=START)) == ["b", "c", "d"]
 
 
 def test_who_came_before_at_the_same_datasource_is_ahead() -> None:
@@ -132,10 +134,10 @@ def test_nobody_waits_behind_a_sync_that_only_waits() -> None:
         [waiting("sync", 1, of=[STAGING, ORDERS]), waiting("of-orders", 2), waiting("of-staging", 3, of=[STAGING])]
     )
 
-    assert ids(next_up(line, capacity())) == ["sync"]
-    assert ids(next_up(line, capacity(use("restore", STAGING)))) == ["of-orders"]
-    assert ids(next_up(line, capacity(use("restore", STAGING)), called={"sync"})) == ["of-orders"]
-    assert ids(next_up(line, capacity(use("backup", ORDERS)))) == ["of-staging"]
+    assert ids(next_up(line, capacity(), now=START)) == ["sync"]
+    assert ids(next_up(line, capacity(use("restore", STAGING)), now=START)) == ["of-orders"]
+    assert ids(next_up(line, capacity(use("restore", STAGING)), called={"sync"}, now=START)) == ["of-orders"]
+    assert ids(next_up(line, capacity(use("backup", ORDERS)), now=START)) == ["of-staging"]
 
 
 def test_the_place_of_a_sync_is_among_those_that_wait_for_its_target() -> None:
@@ -147,10 +149,53 @@ def test_the_place_of_a_sync_is_among_those_that_wait_for_its_target() -> None:
     assert ids(ahead_of(line[2], line)) == ["a"]
 
 
-def test_what_has_started_is_taken_from_what_is_left() -> None:
-    left = capacity(use("x", USERS), limit=3).after([waiting("sync", of=[STAGING, ORDERS])])
+def test_what_a_sync_waits_for_is_reserved_for_it_once_it_has_waited_long_at_the_head_of_its_line() -> None:
+    sync = waiting("sync", 1, of=[STAGING, ORDERS])
+    older, later = waiting("older", 0), waiting("later", 2)
+    on_target = capacity(use("restore", STAGING))
+    soon, late = sync.since + PATIENCE - timedelta(seconds=1), sync.since + PATIENCE
 
-    assert (left.room, left.full([USERS, STAGING]), left.full([("shop", "stock")])) == (1, USERS, None)
+    assert ids(next_up([sync, later], on_target, now=soon)) == ["later"]
+    assert ids(next_up([sync, later], on_target, now=late)) == []
+    assert ids(next_up([older, sync, later], on_target, now=late)) == ["older"]
+    assert ids(next_up([sync, later], capacity(), now=late)) == ["sync"]
+    assert taken_before(later, [sync], on_target, now=late) == ORDERS
+    assert taken_before(later, [sync], on_target, now=soon) is None
+    second = waiting("second", 2, of=[STAGING, USERS])
+    assert ids(next_up([sync, second, waiting("c", 3, of=[USERS])], on_target, now=late)) == ["c"]
+
+
+def test_of_two_opposed_syncs_the_older_one_starts_first_and_both_do() -> None:
+    one, other = waiting("one", 1, of=[STAGING, ORDERS]), waiting("other", 2, of=[ORDERS, STAGING])
+    late = other.since + PATIENCE
+
+    assert ids(next_up([one, other], capacity(use("x", STAGING)), now=late)) == []
+    assert ids(next_up([one, other], capacity(use("x", ORDERS)), now=late)) == []
+    assert ids(next_up([one, other], capacity(), now=late)) == ["one"]
+    assert ids(next_up([other], capacity(), now=late)) == ["other"]
+
+
+@given(st.lists(st.booleans(), min_size=60, max_size=60), st.integers(1, 20))
+def test_a_sync_starts_after_boundedly_many_others_though_one_of_its_datasources_is_always_busy(
+    oldest_ends: list[bool], minutes: int
+) -> None:
+    """Backups of both datasources overlap as long as they may, and new ones wait all the time."""
+    sync = waiting("sync", -1, of=[STAGING, ORDERS])
+    line, running, started, minute = [sync], [waiting("first", -2)], list[Waiting](), 0
+    for oldest in oldest_ends:
+        line += [waiting(f"{minute}-{name[1]}", minute, of=[name]) for name in (ORDERS, STAGING)]
+        minute += minutes
+        busy = capacity(*(use(each.execution_id, *each.datasources) for each in running))
+        started = next_up(in_line(line), busy, now=START + timedelta(minutes=minute))
+        if sync in started:
+            break
+        line = [each for each in line if each not in started]
+        running += started
+        if len(running) > 1 or not started:  # else none would be busy
+            running.pop(0 if oldest else -1)
+
+    assert sync in started
+    assert minute <= PATIENCE.seconds // 60 + 3 * minutes
 
 
 NAMES = [ORDERS, USERS, ("crm", "orders")]
@@ -167,13 +212,14 @@ class World:
         self.line: list[Waiting] = []
         self.running: list[Waiting] = []
         self.started: list[str] = []
+        self.now = START
 
     def capacity(self) -> Capacity:
         uses = [use(run.execution_id, *run.datasources) for run in self.running]
         return Capacity(limit=self.limit, uses=uses, datasource_limit=lambda _: self.each)
 
     def start(self) -> None:
-        for run in next_up(in_line(self.line), self.capacity()):
+        for run in next_up(in_line(self.line), self.capacity(), now=self.now):
             if self.capacity().obstacle(run.datasources) is None:
                 for other in self.line:
                     if other.rank < run.rank and set(other.datasources) & set(run.datasources):
@@ -217,9 +263,9 @@ def test_whoever_has_room_has_someone_called(used: list[list[DatasourceName]]) -
     line = in_line(waiting(str(number), number, of=each) for number, each in enumerate(used))
     capacity_now = capacity(use("x", ORDERS))
 
-    called = next_up(line, capacity_now)
+    called = next_up(line, capacity_now, now=START)
 
-    left = capacity_now.after(called)
+    left = capacity(use("x", ORDERS), *(use(each.execution_id, *each.datasources) for each in called))
     assert all(left.full(each.datasources) for each in line if each not in called)
     assert all(capacity_now.full(each.datasources) is None for each in called)
 
