@@ -71,7 +71,6 @@ class Copying:
         self,
         database: str,
         *rules: MaskingRule,
-        marks: bool = False,
         owner: str = "",
         beside: Callable[[str], object] = lambda copy: None,
     ) -> str:
@@ -82,7 +81,7 @@ class Copying:
         if owner:
             self.target.sql("postgres", f"ALTER DATABASE {copy} OWNER TO {owner}")
         engine, session = self.session(self.target, copy, owner)
-        mask = Mask(plan, engine, columns, marks=marks)
+        mask = Mask(plan, engine, columns)
         before, rows, after = (self._dumped(database, section) for section in SECTIONS)
         with closing(session):
             for part in (b"BEGIN;\n" + before, mask.before_rows(), rows, mask.after_rows(), after):

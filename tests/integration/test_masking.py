@@ -126,6 +126,22 @@ def test_joins_on_hashed_keys_match_across_types_and_keys_stay_unique(
     assert copying.target.rows(copy, "SELECT count(*) FROM a WHERE id < 0 AND id BETWEEN -32768 AND 32767") == [(500,)]
 
 
+def test_what_citext_takes_for_equal_has_one_hash(copying: Copying, postgres_server: PostgresServer) -> None:
+    source = postgres_server.database()
+    postgres_server.sql(
+        source,
+        "CREATE EXTENSION citext",
+        "CREATE DOMAIN address AS citext",
+        "CREATE TABLE people AS SELECT 'Ada@X'::citext AS mail",
+        "CREATE TABLE visits AS SELECT 'ada@x'::address AS mail, 'ADA@x'::citext AS again",
+    )
+
+    copy = copying.copy(source, rule("people.mail", "hash"), rule("visits.mail", "hash"), rule("visits.again", "hash"))
+
+    joined = "SELECT count(*) FROM people JOIN visits USING (mail) WHERE again = people.mail"
+    assert copying.target.rows(copy, joined) == [(1,)]
+
+
 def test_a_rule_covers_partitions_and_children_and_shuffle_moves_values_over_all_of_them(
     copying: Copying, postgres_server: PostgresServer
 ) -> None:

@@ -78,6 +78,20 @@ def test_a_sync_without_masking_takes_from_the_target_what_said_that_it_is_maske
     assert pair.server.rows(pair.target, COMMENT) == [("Of the team.",)]
 
 
+@pytest.mark.parametrize("atomic", [True, False])
+def test_a_restore_takes_from_a_masked_database_what_said_that_it_is_masked(pair: Pair, atomic: bool) -> None:
+    volume = pair.pod.volume()
+    plan = kept(pair, volume, masking=masking(pair, *RULES))
+    assert pair.pod.run(plan).status == 0
+    assert DIGEST in str(pair.server.rows(pair.target, COMMENT))
+
+    restored = pair.pod.run(pair.pod.restore_plan(pair.target, volume, drop_existing=True, atomic=atomic))
+
+    assert restored.status == 0, restored.output
+    assert SECRET in dumped(pair.server, pair.target)
+    assert pair.server.rows(pair.target, COMMENT) == [(None,)]
+
+
 @pytest.mark.parametrize(
     ("rules", "code"),
     [

@@ -18,14 +18,14 @@ if TYPE_CHECKING:  # the runner, which has no use for it, would load pydantic
 NAMED = 10  # columns that are named one by one
 RULES = "spec.masking.rules"
 # What a hash can be made into; of a column's own type, or the one below its domain.
-Family = Literal["text", "uuid", "integer", "numeric", "bytea", "other"]
+Family = Literal["text", "citext", "uuid", "integer", "numeric", "bytea", "other"]
 Relation = Literal["table", "partitioned table", "view", "materialized view", "foreign table"]
 # The types that can be made from a hash in these ways; the other ways need no hash, and take each type.
 FAMILIES: Mapping[str, tuple[Family, ...]] = {
-    "hash": ("text", "uuid", "integer", "numeric", "bytea"),
-    "email": ("text",),
-    "name": ("text",),
-    "digits": ("text",),
+    "hash": ("text", "citext", "uuid", "integer", "numeric", "bytea"),
+    "email": ("text", "citext"),
+    "name": ("text", "citext"),
+    "digits": ("text", "citext"),
 }
 
 

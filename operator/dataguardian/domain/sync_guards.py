@@ -127,6 +127,18 @@ def _powerless(plan: SyncPlan, both: Both) -> DataGuardianError | None:
     )
 
 
+def _markless(plan: SyncPlan, both: Both) -> DataGuardianError | None:
+    target = both.target
+    # A new database, as a Swap makes, is the role's own.
+    if plan.strategy == "Swap" or both.sync.owns or not (plan.masking or both.sync.is_marked):
+        return None
+    return PermissionRefused(
+        f"Role {target.role!r} of {_target(plan)} may not write the comment of database {target.database!r}, which "
+        "tells by which rules the copy is masked: it does not own the database.",
+        remedy=f"ALTER DATABASE {quoted_name(target.database)} OWNER TO {quoted_name(target.role)};",
+    )
+
+
 def _foreign(plan: SyncPlan, both: Both) -> DataGuardianError | None:
     owners, role = both.sync.foreign_owners, both.target.role
     if plan.strategy == "Swap" or not owners:
@@ -146,4 +158,4 @@ def _lacking(plan: SyncPlan, both: Both) -> DataGuardianError | None:
 
 
 _Check = Callable[[SyncPlan, Both], DataGuardianError | None]
-_CHECKS: Sequence[_Check] = (_same, _another, _older, _filled, _powerless, _foreign, _crowded, _lacking)
+_CHECKS: Sequence[_Check] = (_same, _another, _older, _filled, _powerless, _markless, _foreign, _crowded, _lacking)

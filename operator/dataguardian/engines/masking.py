@@ -36,15 +36,9 @@ class MaskingEngine(Protocol):
     def mask_after_rows(self) -> bytes:
         """Statements of the same transaction, when all rows are in: shuffle, and take away what masked."""
 
-    def may_mark(self) -> str:
-        """A question to a target: may the role write the comment of its database? ``allowed`` reads the answer."""
-
-    def allowed(self, lines: Sequence[str]) -> bool:
-        """What ``may_mark`` answered."""
-
     def mark_masked(self, digest: str | None, *, database: str | None = None) -> str:
         """Put the digest of the rules into the comment of the session's database, or of another one of its server.
 
-        It takes the place of an older one; None only takes that out. All else that the comment says stays. A part of
-        the session's transaction.
+        It takes the place of an older one; None only takes that out, where the role may. All else that the comment says
+        stays. A part of the session's transaction.
         """

@@ -31,7 +31,7 @@ type AS (
 # Only pg_catalog's types are known by what they say of themselves: an extension's may say anything.
 _FAMILY = """\
 CASE WHEN NOT is_own THEN 'other'
-            WHEN typname = 'citext' THEN 'text'
+            WHEN typname = 'citext' THEN 'citext'
             WHEN t.typnamespace <> 'pg_catalog'::pg_catalog.regnamespace THEN 'other'
             WHEN typname IN ('text', 'varchar', 'bpchar', 'name') THEN 'text'
             WHEN typname IN ('int2', 'int4', 'int8') THEN 'integer'

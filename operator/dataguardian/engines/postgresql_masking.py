@@ -6,8 +6,6 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeVar
 
-import msgspec
-
 from ..domain.masking import Family, Masked
 from ..domain.naming import MASKED_MARK
 from ..domain.plan import MaskingRule
@@ -15,7 +13,7 @@ from . import postgresql_columns
 from .masking import Columns
 from .postgresql_literals import literal
 from .postgresql_masks import FUNCTIONS, padded
-from .postgresql_triggers import BRING, MAKE, MARK_MASKED, MAY_MARK, REMOVE, SHUFFLE
+from .postgresql_triggers import BRING, MAKE, MARK_MASKED, REMOVE, SHUFFLE
 
 # To be formatted with the column, the value or expression, and the digits of a numeric column.
 _EXPRESSIONS: Mapping[str, str] = {
@@ -28,11 +26,15 @@ _EXPRESSIONS: Mapping[str, str] = {
 }
 _HASHES: Mapping[Family, str] = {
     "text": "pg_temp.dg_masking_text(row_.%1$I::pg_catalog.text)",
+    "citext": "pg_temp.dg_masking_text(row_.%1$I::pg_catalog.text)",
     "uuid": "pg_temp.dg_masking_uuid(row_.%1$I::pg_catalog.text)",
     "bytea": "pg_temp.dg_masking_bytea(row_.%1$I::pg_catalog.bytea)",
     "integer": 'pg_temp.dg_masking_numeric(row_.%1$I::pg_catalog."numeric", 19)',
     "numeric": 'pg_temp.dg_masking_numeric(row_.%1$I::pg_catalog."numeric", %3$s)',
 }
+_TEXT = "row_.%1$I::pg_catalog.text"
+# What citext compares by: two values that are equal to it have one hash.
+_FOLDED = f'pg_catalog.lower({_TEXT} COLLATE pg_catalog."default")'
 _MOST_DIGITS = 1000
 
 Item = TypeVar("Item")
@@ -66,12 +68,6 @@ class PostgreSQLMasking:
     def mask_after_rows(self) -> bytes:
         return (SHUFFLE + REMOVE).encode()
 
-    def may_mark(self) -> str:
-        return MAY_MARK
-
-    def allowed(self, lines: Sequence[str]) -> bool:
-        return msgspec.json.decode(lines[0], type=bool)
-
     def mark_masked(self, digest: str | None, *, database: str | None = None) -> str:
         name = literal(database) if database else "pg_catalog.current_database()"
         new = literal(f"{MASKED_MARK} {digest}") if digest else "NULL"
@@ -82,9 +78,12 @@ def _expression(masked: Masked) -> dict[str, object]:
     """How a column's masked value is made; see ``postgresql_triggers.MAKE``."""
     column, rule = masked.column, masked.rule
     digits = _MOST_DIGITS if column.digits is None else max(column.digits, 0)
+    expression = _HASHES[column.family] if rule.how == "hash" else _EXPRESSIONS[rule.how]
+    if column.family == "citext" and rule.how != "digits":
+        expression = expression.replace(_TEXT, _FOLDED)
     return {
         "column": column.column,
-        "expression": _HASHES[column.family] if rule.how == "hash" else _EXPRESSIONS[rule.how],
+        "expression": expression,
         "value": rule.value if rule.how == "fixed" else rule.expression,
         "digits": digits,
         "of_row": rule.how == "sql",

@@ -147,16 +147,15 @@ SET LOCAL dg_masking.inner_key = '';
 SET LOCAL dg_masking.outer_key = '';
 """
 
-MAY_MARK = """\
-SELECT pg_catalog.to_json(pg_catalog.pg_has_role(datdba, 'USAGE'))
-  FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database();
-"""
-
+# Nothing is written where nothing would change. Only the owner may write the comment: who is to take out a mark and is
+# not leaves it.
 MARK_MASKED = """\
 SELECT pg_catalog.format('COMMENT ON DATABASE %I IS %L', datname, nullif(pg_catalog.concat_ws(E'\\n',
          nullif(pg_catalog.btrim(pg_catalog.regexp_replace(
            coalesce(pg_catalog.shobj_description(oid, 'pg_database'), ''), {old}, '', 'g'), E'\\n'), ''),
          {new}), ''))
   FROM pg_catalog.pg_database WHERE datname = {database}
+   AND ({new} IS NOT NULL
+        OR pg_catalog.shobj_description(oid, 'pg_database') ~ {old} AND pg_catalog.pg_has_role(datdba, 'USAGE'))
 \\gexec
 """

@@ -18,12 +18,12 @@ class Mask:
     """What a load runs in its transaction beside the dump; see ``MaskingEngine``.
 
     The rules are those that ``domain.masking.refusals`` has nothing against, for these columns of the source. Raises
-    NotFound when the key's Secret is missing, SpecInvalid when the key is too short.
+    NotFound when the key's Secret is missing, SpecInvalid when the key is too short. In the load's transaction the
+    database's comment gets the rules' digest, which only its owner may write.
     """
 
-    def __init__(self, plan: MaskingPlan, engine: Engine, columns: Sequence[Column], *, marks: bool = False) -> None:
-        """``marks``: in the load's transaction the database's comment gets the rules' digest, which its owner may."""
-        self._plan, self._engine, self._columns, self._marks = plan, engine, columns, marks
+    def __init__(self, plan: MaskingPlan, engine: Engine, columns: Sequence[Column]) -> None:
+        self._plan, self._engine, self._columns = plan, engine, columns
         self._key = _key(plan.key_file) if needs_key(plan.rules) else b""
 
     @property
@@ -39,8 +39,7 @@ class Mask:
 
     def after_rows(self) -> bytes:
         """Statements for the time when all rows are in, and nothing is built from them yet."""
-        mark = self._engine.mark_masked(self._plan.digest) if self._marks else ""
-        return self._engine.mask_after_rows() + mark.encode()
+        return self._engine.mask_after_rows() + self._engine.mark_masked(self._plan.digest).encode()
 
 
 def _key(path: str | None) -> bytes:

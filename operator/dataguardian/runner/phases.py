@@ -71,6 +71,8 @@ class Phases:
                 loaded = self._stream(dump, command, drops, listing)
         if written and apart:
             self._do(written.hiding())
+        if not mask:
+            self._do(self._programs.engine.mark_masked(None).encode())
         return loaded
 
     def _clear(self) -> None:

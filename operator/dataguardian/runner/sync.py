@@ -50,10 +50,9 @@ class _Sync:
         """The whole sync."""
         both = self._connected()
         self._refuse(sync_guards.refusals(self._plan, both))
-        mask = self._mask(both)
+        mask = self._mask()
         if self._plan.strategy == "Transaction":
             loaded = self._loaded(both, self._target.login, mask)
-            self._unmark(both)
             return self._report(both, loaded, mask)
         with closing(self._swap()) as swap:
             loaded = self._loaded(both, swap.prepare(), mask)
@@ -81,26 +80,14 @@ class _Sync:
         if refusals:
             raise refusals[0]
 
-    def _mask(self, both: Both) -> Mask | None:
+    def _mask(self) -> Mask | None:
         """What masks the load. Raises what speaks against it: rules and columns are compared in the dump's snapshot."""
         plan, source = self._plan.masking, self._source
         if plan is None:
             return None
         found = source.engine.columns(source.session.ask(source.engine.describe_columns(), DumpFailed))
         self._refuse(masking.refusals(plan, found.columns, found.large_objects))
-        in_place = self._plan.strategy == "Transaction"  # else the database is new, and ours
-        if in_place and not both.sync.owns:
-            self._run.warn("Only its owner may write into the target's comment by which rules it is masked", "unmarked")
-        return Mask(plan, source.engine, found.columns, marks=both.sync.owns or not in_place)
-
-    def _unmark(self, both: Both) -> None:
-        """Take from the comment of a target that was masked before that it is; a failure is a warning."""
-        if self._plan.masking is not None or not both.sync.is_marked:
-            return
-        try:
-            self._target.session.ask(self._target.engine.mark_masked(None), LoadFailed)
-        except DataGuardianError as error:
-            self._run.warn(f"The target's comment still says that it is masked: {error.what}", "still_marked")
+        return Mask(plan, source.engine, found.columns)
 
     def _swap(self) -> Swap:
         plan, source = self._plan, self._source

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dataguardian.domain.plan import Endpoint, ExpectedTarget, SyncPlan
+from dataguardian.domain.plan import Endpoint, ExpectedTarget, MaskingPlan, SyncPlan
 from dataguardian.domain.preflight import TargetState
 from dataguardian.domain.sync_guards import Both, SyncSource, SyncTarget, of_other_engines, refusals, removed
 
@@ -155,6 +155,17 @@ def test_a_right_that_is_missing_is_named_with_the_statement_that_gives_it() -> 
     assert (create.code, drop.code) == ("permission-refused", "permission-refused")
     assert 'GRANT CREATE ON DATABASE "orders" TO "sync";' in str(create)
     assert 'GRANT "app", "o""dd" TO "sync";' in str(drop)
+
+
+@pytest.mark.parametrize(("masking", "is_marked"), [(MaskingPlan(digest="sha256:12"), False), (None, True)])
+def test_who_may_not_tell_in_the_comment_by_which_rules_a_target_is_masked_is_refused(
+    masking: MaskingPlan | None, is_marked: bool
+) -> None:
+    facts = both(sync={"owns": False, "is_marked": is_marked})
+
+    assert 'ALTER DATABASE "orders" OWNER TO "sync";' in only(facts, masking=masking)
+    assert codes(facts, masking=masking, strategy="Swap") == []
+    assert codes(both(sync={"owns": False})) == []
 
 
 def test_a_swap_needs_no_rights_inside_the_target() -> None:
