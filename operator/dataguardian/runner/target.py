@@ -41,11 +41,6 @@ class Target:
         """End the session."""
         self.session.close()
 
-    def login_to(self, database: str) -> Login:
-        """The same server and role, another database."""
-        endpoint = msgspec.structs.replace(self.login.endpoint, database=database)
-        return msgspec.structs.replace(self.login, endpoint=endpoint)
-
     def client(self, state: TargetState, dumped_by: int) -> int:
         """The major of the programs that load a dump of this client. Raises ConfigInvalid when there are none."""
         return self.engine.client(state.major, at_least=dumped_by, dumps=False)

@@ -9,6 +9,7 @@ from ..domain.manifest import Manifest
 from ..domain.naming import VERIFICATION, database_beside, verification_comment
 from ..engines import Engine, Login
 from ..errors import DataGuardianError, LoadFailed
+from . import login
 from .run import Run
 from .session import Session
 from .target import Target
@@ -34,10 +35,10 @@ def temporary(target: Target, run: Run, manifest: Manifest, execution_id: str) -
         here, encoding = target.login.endpoint.database, manifest.fingerprint.encoding
         target.session.ask(engine.create_database(name, mark, like=here, encoding=encoding), LoadFailed)
         run.say("info", f"Temporary database {name} made", "database_made", database=name)
-        login = target.login_to(name)
-        with closing(Session(run, engine, login)) as session:
+        access = login.elsewhere(target.login, name)
+        with closing(Session(run, engine, access)) as session:
             session.ask(engine.describe_target())
-            made = Temporary(name, login, session)
+            made = Temporary(name, access, session)
             yield made
             kept = made.kept
             if kept:  # marked while a session is in it, so that no sweep takes it for a leftover
