@@ -15,6 +15,7 @@ class SwapTarget(msgspec.Struct, frozen=True, kw_only=True):
     database: str
     role: str  # who has logged in
     owner: str
+    owner_is_superuser: bool
     owned: bool  # the role has the owner's rights
     may_create_databases: bool
     slots: list[str]  # names of logical replication slots, of subscriptions, and of prepared transactions in it
@@ -38,12 +39,12 @@ def _missing_rights(datasource: str, target: SwapTarget) -> list[DataGuardianErr
         )
     if not target.owned:
         database = quoted_name(target.database)
+        member = "" if target.owner_is_superuser else f"or GRANT {quoted_name(target.owner)} TO {role}; "
         found.append(
             PermissionRefused(
                 f"Role {target.role!r} of datasource {datasource!r} may not rename database {target.database!r}: "
                 f"its owner is {target.owner!r}.",
-                remedy=f"ALTER DATABASE {database} OWNER TO {role}; or GRANT {quoted_name(target.owner)} TO {role}; "
-                "or set spec.strategy to Transaction.",
+                remedy=f"ALTER DATABASE {database} OWNER TO {role}; {member}or set spec.strategy to Transaction.",
             )
         )
     return found

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from ..errors import DataGuardianError, PermissionRefused, SameDatabase, TargetNotEmpty
+from ..errors import DataGuardianError, PermissionRefused, SameDatabase, SyncRefused, TargetNotEmpty
 from . import preflight
 from .naming import quoted_name
 from .plan import SyncPlan
@@ -35,6 +35,7 @@ class SyncTarget(msgspec.Struct, frozen=True, kw_only=True):
     is_marked: bool  # the database's comment tells of masking rules
     may_create: bool  # in the database
     foreign_owners: list[str]  # roles that own something in it that the role may not drop
+    superusers: list[str]  # of these
     tables: list[tuple[str, str]]
 
 
@@ -102,16 +103,47 @@ def _another(plan: SyncPlan, both: Both) -> DataGuardianError | None:
     return preflight.of_another_target(plan.expected, both.target, _target(plan))
 
 
+def _unidentified(plan: SyncPlan, both: Both) -> DataGuardianError | None:
+    """Whether a replica and its primary cannot be told from two servers."""
+    source, target = both.source, both.target
+    sides = ((plan.source.datasource, source.identity), (plan.target.datasource, target.identity))
+    unknown = [repr(datasource) for datasource, identity in sides if not identity]
+    if not unknown or source.database != target.database or not (source.in_recovery or both.sync.in_recovery):
+        return None
+    return PermissionRefused(
+        f"One of the servers is a replica, and whether it is one of the other cannot be told: the users of the "
+        f"datasources {' and '.join(unknown)} may not read the identity of their servers.",
+        remedy=f"GRANT EXECUTE ON FUNCTION pg_control_system() TO the user, in database "
+        f"{quoted_name(source.database)}; on a replica it comes from its primary.",
+    )
+
+
+def _aliased(plan: SyncPlan, both: Both) -> DataGuardianError | None:
+    """Whether the name that a Swap would rename is not that of the database which has been looked at."""
+    named, found = plan.target.database, both.target.database
+    if plan.strategy != "Swap" or named == found:
+        return None
+    return SyncRefused(
+        f"{_target(plan)[0].upper()}{_target(plan)[1:]} leads to database {found!r} by the name {named!r}, as a pooler "
+        "does: a Swap renames databases, and would take another one.",
+        remedy=f"Set spec.database of the Datasource to {found!r}, or spec.strategy to Transaction.",
+    )
+
+
 def _older(plan: SyncPlan, both: Both) -> DataGuardianError | None:
     return preflight.of_a_newer_major(_incoming(plan, both.source), both.target)
 
 
 def _filled(plan: SyncPlan, both: Both) -> DataGuardianError | None:
-    target = both.target
-    if plan.drop_existing or not target.relations:
+    return None if plan.drop_existing else not_empty(plan.target.datasource, both.target)
+
+
+def not_empty(datasource: str, target: TargetState) -> DataGuardianError | None:
+    """Whether something is in a target of which nothing may be replaced."""
+    if not target.relations:
         return None
     return TargetNotEmpty(
-        f"The database of {_target(plan)} is not empty: it has {target.relations} tables, views "
+        f"The database of datasource {datasource!r} is not empty: it has {target.relations} tables, views "
         f"or sequences, such as {', '.join(target.examples)}.",
         remedy="Set spec.dropExisting of the DatabaseSyncJob to replace all of it, or use an empty database.",
     )
@@ -145,8 +177,22 @@ def _foreign(plan: SyncPlan, both: Both) -> DataGuardianError | None:
         return None
     return PermissionRefused(
         f"Role {role!r} of {_target(plan)} may not drop what is there: it belongs to {', '.join(owners[:NAMED])}.",
-        remedy=f"GRANT {', '.join(quoted_name(owner) for owner in owners[:NAMED])} TO {quoted_name(role)};",
+        remedy=" ".join(_ways_to_drop(owners[:NAMED], both.sync.superusers, quoted_name(role))),
     )
+
+
+def _ways_to_drop(owners: Sequence[str], superusers: Sequence[str], role: str) -> list[str]:
+    """Statements that give the role what belongs to these, but no superuser's rights."""
+    granted = ", ".join(quoted_name(owner) for owner in owners if owner not in superusers)
+    powerful = ", ".join(quoted_name(owner) for owner in owners if owner in superusers)
+    return [
+        *([f"GRANT {granted} TO {role};"] if granted else []),
+        *(
+            [f"ALTER … OWNER TO {role}; for what belongs to {powerful}, never a grant of a superuser."]
+            if powerful
+            else []
+        ),
+    ]
 
 
 def _crowded(plan: SyncPlan, both: Both) -> DataGuardianError | None:
@@ -158,4 +204,16 @@ def _lacking(plan: SyncPlan, both: Both) -> DataGuardianError | None:
 
 
 _Check = Callable[[SyncPlan, Both], DataGuardianError | None]
-_CHECKS: Sequence[_Check] = (_same, _another, _older, _filled, _powerless, _markless, _foreign, _crowded, _lacking)
+_CHECKS: Sequence[_Check] = (
+    _same,
+    _unidentified,
+    _another,
+    _aliased,
+    _older,
+    _filled,
+    _powerless,
+    _markless,
+    _foreign,
+    _crowded,
+    _lacking,
+)

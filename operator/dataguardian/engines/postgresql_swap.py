@@ -22,6 +22,7 @@ SELECT pg_catalog.json_build_object(
        'database', datname,
        'role', current_user,
        'owner', pg_catalog.pg_get_userbyid(datdba),
+       'owner_is_superuser', (SELECT rolsuper FROM pg_catalog.pg_roles AS r WHERE r.oid = datdba),
        'owned', pg_catalog.pg_has_role(datdba, 'USAGE'),
        'may_create_databases', (SELECT rolcreatedb OR rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user),
        'slots', (SELECT coalesce(pg_catalog.json_agg(slot_name), '[]')

@@ -62,6 +62,8 @@ SELECT pg_catalog.json_build_object(
        'is_marked', coalesce(pg_catalog.shobj_description(d.oid, 'pg_database') ~ {mark}, false),
        'may_create', pg_catalog.has_database_privilege(d.oid, 'CREATE'),
        'foreign_owners', (SELECT coalesce(pg_catalog.json_agg(name ORDER BY name), '[]') FROM owner),
+       'superusers', (SELECT coalesce(pg_catalog.json_agg(name ORDER BY name), '[]')
+                        FROM owner JOIN pg_catalog.pg_roles ON rolname = name AND rolsuper),
        {tables})
   FROM pg_catalog.pg_database AS d WHERE datname = pg_catalog.current_database();
 """

@@ -10,6 +10,7 @@ GOOD = SwapTarget(
     database='Or"ders',
     role="sync",
     owner="team",
+    owner_is_superuser=False,
     owned=True,
     may_create_databases=True,
     slots=[],
@@ -39,3 +40,10 @@ def test_each_obstacle_is_named_with_its_cure(changes: dict[str, object], code: 
     assert refusal.code == code
     assert told in str(refusal)
     assert "spec.strategy" in refusal.remedy
+
+
+def test_nobody_is_told_to_grant_a_superuser() -> None:
+    (refusal,) = refusals("staging", msgspec.structs.replace(GOOD, owned=False, owner_is_superuser=True))
+
+    assert 'OWNER TO "sync";' in refusal.remedy
+    assert "GRANT" not in refusal.remedy

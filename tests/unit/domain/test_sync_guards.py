@@ -58,7 +58,14 @@ TARGET = TargetState(
     examples=[],
 )
 SYNC = SyncTarget(
-    is_source=False, in_recovery=False, owns=True, is_marked=False, may_create=True, foreign_owners=[], tables=[]
+    is_source=False,
+    in_recovery=False,
+    owns=True,
+    is_marked=False,
+    may_create=True,
+    foreign_owners=[],
+    superusers=[],
+    tables=[],
 )
 
 
@@ -111,13 +118,24 @@ def test_one_is_a_replica_of_the_other_only_with_one_identity_and_name_and_in_re
         {"in_recovery": source_recovers}, {"in_recovery": target_recovers}, identity=identity, database=database
     )
 
-    same = identity == "7420" and database == "orders" and (source_recovers or target_recovers)
+    code = {"7420": ["same-database"], "7421": [], "": ["permission-refused"]}[identity]
 
-    assert codes(facts) == ["same-database"] * same
+    assert codes(facts) == (code if database == "orders" and (source_recovers or target_recovers) else [])
 
 
-def test_servers_whose_identity_nobody_may_read_are_not_taken_for_one() -> None:
-    assert codes(both({"identity": "", "in_recovery": True}, identity="")) == []
+def test_a_replica_whose_server_nobody_may_identify_is_not_trusted_to_be_another_one() -> None:
+    told = only(both({"identity": "", "in_recovery": True}))
+
+    assert "'Production'" in told
+    assert "GRANT EXECUTE ON FUNCTION pg_control_system()" in told
+    assert codes(both({"identity": ""}, identity="")) == []  # primaries see each other's sessions
+
+
+def test_a_swap_renames_only_the_database_that_was_looked_at() -> None:
+    facts = both(database="orders_v2")
+
+    assert "Set spec.database of the Datasource to 'orders_v2'" in only(facts, strategy="Swap")
+    assert codes(facts) == []
 
 
 @pytest.mark.parametrize(
@@ -166,6 +184,13 @@ def test_who_may_not_tell_in_the_comment_by_which_rules_a_target_is_masked_is_re
     assert 'ALTER DATABASE "orders" OWNER TO "sync";' in only(facts, masking=masking)
     assert codes(facts, masking=masking, strategy="Swap") == []
     assert codes(both(sync={"owns": False})) == []
+
+
+def test_nobody_is_told_to_grant_a_superuser() -> None:
+    told = only(both(sync={"foreign_owners": ["app", "postgres"], "superusers": ["postgres"]}))
+
+    assert 'GRANT "app" TO "sync"; ALTER … OWNER TO "sync"; for what belongs to "postgres"' in told
+    assert 'GRANT "postgres"' not in told
 
 
 def test_a_swap_needs_no_rights_inside_the_target() -> None:
