@@ -102,22 +102,30 @@ def main(operation: str) -> int:
     worker.start()
     _watch(run, outcome, cancelled_at)
     if not outcome.done.is_set():
-        outcome.report, outcome.status = _unfinished(run)
+        outcome.report, outcome.status = _unfinished(operation, run)
     if outcome.report is not None:
         leave(outcome.report)
     if not outcome.done.is_set():
-        os._exit(outcome.status)  # the thread waits for a store that does not answer
+        os._exit(outcome.status)  # the thread waits for a server that does not answer
     return outcome.status
 
 
-_STUCK = (
-    "The store did not answer the clean-up; the next try of the same run removes what is left, or delete it by hand."
-)
+SILENT: Mapping[str, str] = {  # who is asked to clean up
+    "backup": "The store",
+    "copy": "The store",
+    "restore": "The database server",
+    "sync": "The database server, or the store of the kept backup,",
+    "cleanup": "The store",
+    "index": "The store",
+    "expire": "The database server",
+    "probe": "The server",
+}
 
 
-def _unfinished(run: Run) -> tuple[reports.Report, int]:
+def _unfinished(operation: str, run: Run) -> tuple[reports.Report, int]:
     """What is known of a run whose thread hangs."""
-    return _told(run, run.ended(remedy=_STUCK))
+    stuck = "did not answer the clean-up; the next try of the same run removes what is left, or delete it by hand."
+    return _told(run, run.ended(remedy=f"{SILENT[operation]} {stuck}"))
 
 
 def _watch(run: Run, outcome: _Outcome, cancelled_at: list[float]) -> None:
