@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+
 import psycopg
 import pytest
 
@@ -190,21 +192,24 @@ def test_a_target_with_a_subscription_is_refused(loads: Loads, postgres_server: 
     )
     before = dumped(postgres_server, target)
 
-    with pytest.raises(SyncRefused, match="changes"):
+    with pytest.raises(SyncRefused, match=r"changes.*SET \(slot_name = NONE\); then DROP"):
         loads.into(target).atomic(pieces(dump_of(postgres_server, source)))
 
     assert dumped(postgres_server, target) == before
     postgres_server.sql(target, "ALTER SUBSCRIPTION changes SET (slot_name = NONE)", "DROP SUBSCRIPTION changes")
 
 
-def test_a_subscription_of_the_source_is_not_copied(loads: Loads, postgres_server: PostgresServer) -> None:
+@pytest.mark.parametrize("replaces", ["everything", "nothing"])
+def test_a_subscription_of_the_source_is_not_copied(
+    loads: Loads, postgres_server: PostgresServer, replaces: str
+) -> None:
     """Two subscribers of one slot would take rows from each other."""
     source, target = shop(postgres_server), postgres_server.database()
     postgres_server.sql(
         source, "CREATE SUBSCRIPTION orders CONNECTION 'host=nowhere' PUBLICATION p WITH (connect = false)"
     )
 
-    loads.into(target).atomic(pieces(dump_of(postgres_server, source)))
+    loads.into(target, replaces=replaces).atomic(pieces(dump_of(postgres_server, source)))
 
     assert (
         postgres_server.rows(
@@ -227,3 +232,14 @@ def test_who_holds_a_lock_on_what_only_the_target_has_is_named(loads: Loads, pos
             loads.into(target, lock_timeout_seconds=1).atomic(pieces(dump_of(postgres_server, source)))
 
     assert dumped(postgres_server, target) == before
+
+
+def test_what_an_earlier_try_left_is_ended(loads: Loads, postgres_server: PostgresServer) -> None:
+    source, target = shop(postgres_server), shop(postgres_server)
+    load = loads.into(target, lock_timeout_seconds=2)
+    with closing(psycopg.connect(postgres_server.dsn(target), application_name="dataguardian-test")) as lost:
+        lost.execute("LOCK orders")
+
+        load.atomic(pieces(dump_of(postgres_server, source)))
+
+    assert content(postgres_server, target) == content(postgres_server, source)

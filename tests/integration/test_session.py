@@ -116,3 +116,16 @@ def test_a_session_that_was_ended_says_so(session: Session, postgres_server: Pos
 
     with pytest.raises(DatabaseUnavailable):
         session.ask("SELECT 1;\n")
+
+
+def test_the_server_notices_within_two_minutes_that_a_node_is_lost(pod: Pod, engine: Engine, session: Session) -> None:
+    access = login.prepare(pod.endpoint("postgres"), engine)
+    loading = engine.loading(access, engine.client(0), engine.client(0), lock_timeout_seconds=1, application="load")
+    show = "SHOW tcp_keepalives_idle;\nSHOW tcp_keepalives_interval;\nSHOW tcp_keepalives_count;\n"
+
+    session.ask(loading.begin())
+    load = session.ask(f"{show}ROLLBACK;\n")
+    session.ask("RESET ALL;\n")
+    session.ask(engine.describe_source())
+
+    assert load == session.ask(show) == ["60", "10", "3"]

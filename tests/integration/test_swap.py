@@ -9,13 +9,17 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 
 import psycopg
 import pytest
 from psycopg.sql import SQL, Identifier
 
 from dataguardian.errors import DataGuardianError
+from dataguardian.runner import login
+from dataguardian.runner.lines import Lines
+from dataguardian.runner.run import Run
+from dataguardian.runner.session import Session
 
 from .runs import Pod
 from .services import PostgresServer, wait_until
@@ -268,6 +272,27 @@ def test_a_lock_on_the_database_is_waited_for_while_nobody_is_disturbed(
     assert refused.value.code == "target-locked"
     assert site.text(target) == ("old", "old", 1000)
     assert site.ours() == []
+
+
+def test_a_switch_that_is_lost_before_its_commit_gives_the_names_back(
+    site: Site, postgres_server: PostgresServer
+) -> None:
+    target, new = site.target(), site.target()
+    access = login.elsewhere(site.login(target), "postgres")
+    engine = login.engine_of(access.endpoint)
+    with closing(Session(Run(Lines("sync")), engine, access)) as acting:
+        acting.ask(engine.begin_switch("lost"))
+        acting.ask(engine.exchange(target, f"{target}_previous", new, "mark"))
+
+        assert acting.ask("SHOW idle_in_transaction_session_timeout;") == ["5s"]
+        wait_until(
+            lambda: (
+                not postgres_server.rows("postgres", "SELECT FROM pg_stat_activity WHERE application_name = 'lost'")
+            ),
+            what="the server ends the session",
+        )
+
+    assert site.text(target) == ("old", "old", 1000)
 
 
 def test_a_session_that_does_not_end_in_time_leaves_the_target_its_name(site: Site) -> None:

@@ -38,7 +38,7 @@ class Loading(Protocol):
         """The client that runs the script, under the load's own application name. It reads statements from stdin."""
 
     def begin(self) -> str:
-        """Statements that open the transaction and answer with its id."""
+        """Statements that open the transaction and answer with its id; what is left of an earlier try is ended."""
 
     def subscriptions(self) -> str:
         """Statements that find out from where else the database gets rows; ``names`` reads the answer."""

@@ -79,7 +79,7 @@ class PostgreSQLLoading:
         return psql(self._program("psql"), self._environment)
 
     def begin(self) -> str:
-        return postgresql_queries.BEGIN_LOAD
+        return postgresql_queries.begin_load(self._application)
 
     def subscriptions(self) -> str:
         return postgresql_clearing.SUBSCRIPTIONS

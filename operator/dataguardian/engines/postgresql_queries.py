@@ -7,14 +7,21 @@ from collections.abc import Sequence
 from ..domain.manifest import Table
 from .postgresql_literals import json_literal, literal
 
+# A client that is lost with its node gives back its locks within a minute and a half, and not within hours.
+_KEEPALIVES = """\
+SET tcp_keepalives_idle = 60;
+SET tcp_keepalives_interval = 10;
+SET tcp_keepalives_count = 3;
+"""
+
 # A server's limits are for its users; a run has its own deadline. Only settings that this major knows.
-NO_LIMITS = """\
+NO_LIMITS = f"""\
 SELECT count(pg_catalog.set_config(name, '0', false)) AS ignored FROM pg_catalog.pg_settings
  WHERE name IN ('statement_timeout', 'lock_timeout', 'idle_in_transaction_session_timeout',
                 'idle_session_timeout', 'transaction_timeout') \\gset
 SET search_path = '';
 SET standard_conforming_strings = on;
-"""
+{_KEEPALIVES}"""
 
 VERSION = """\
 'version', pg_catalog.split_part(pg_catalog.current_setting('server_version'), ' ', 1),
@@ -48,15 +55,24 @@ SELECT pg_catalog.format('SELECT pg_catalog.json_build_array(%L, %L, count(*)) F
 # The server looks every other second whether the load's client is still there: else it would finish a long statement,
 # such as an index, before it rolled back and gave back its locks. From 14 on, and not on every platform.
 # With array_nulls off it would read each NULL in an array as a text; the script itself says nothing of that.
-BEGIN_LOAD = """\
+_BEGIN_LOAD = f"""\
 SELECT count(pg_catalog.set_config(name, '2s', false)) AS ignored FROM pg_catalog.pg_settings
  WHERE name = 'client_connection_check_interval' AND pg_catalog.version() ~ 'linux' \\gset
 SET array_nulls = on;
-BEGIN;
+{_KEEPALIVES}BEGIN;
 SELECT pg_catalog.txid_current();
 """
 
 _LOADS = "application_name = {} AND datname = pg_catalog.current_database() AND pid <> pg_catalog.pg_backend_pid()"
+
+
+def begin_load(application: str) -> str:
+    """Open a load's transaction, once the sessions of an earlier try are ended that was lost; answers with its id."""
+    return f"""\
+SELECT count(pg_catalog.pg_terminate_backend(pid)) AS ignored FROM pg_catalog.pg_stat_activity
+ WHERE {_LOADS.format(literal(application))}
+   AND usename = session_user \\gset
+{_BEGIN_LOAD}"""
 
 
 def load_outcome(application: str, transaction: int) -> str:

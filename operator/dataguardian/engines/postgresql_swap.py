@@ -14,6 +14,7 @@ from .postgresql_queries import NO_LIMITS, load_outcome
 from .swap import InTheWay
 
 EXCHANGE_MS = 2000  # nobody can enter the target meanwhile
+LOST_SECONDS = 5  # nor when whoever switches is lost before its commit
 
 _TARGET = f"""\
 {NO_LIMITS}
@@ -170,7 +171,8 @@ class PostgreSQLSwap(PostgreSQLKept):
         return int(lines[0]) > 0
 
     def exchange(self, target: str, previous: str, new: str, mark: str) -> str:
-        bounded = f"SET LOCAL statement_timeout = {EXCHANGE_MS};\n{self.rename(target, previous)}"
+        lost = f"SET LOCAL idle_in_transaction_session_timeout = '{LOST_SECONDS}s';\n"
+        bounded = f"{lost}SET LOCAL statement_timeout = {EXCHANGE_MS};\n{self.rename(target, previous)}"
         close = _CLOSE.format(previous=literal(previous), mark=literal(mark))
         return f"{bounded}{self.rename(new, target)}SET LOCAL statement_timeout = 0;\n{close}"
 

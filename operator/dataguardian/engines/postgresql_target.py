@@ -27,7 +27,6 @@ relation AS (
 
 _TARGET = f"""\
 {NO_LIMITS}
-SET tcp_keepalives_idle = 60;
 WITH {RELATIONS}
 SELECT pg_catalog.json_build_object(
        {VERSION},

@@ -92,7 +92,7 @@ class SwapEngine(Protocol):
     def exchange(self, target: str, previous: str, new: str, mark: str) -> str:
         """Rename the target to ``previous`` and ``new`` to the target; the previous one gets the mark, and is closed.
 
-        It waits no longer than two seconds.
+        It waits no longer than two seconds, and for the commit no longer than five.
         """
 
     def find_in_the_way(self, target: SwapTarget) -> str:

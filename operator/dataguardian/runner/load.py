@@ -50,8 +50,9 @@ class Load:
 
         Unless it ``settles`` the run, that can be cancelled after the load as before: it is a load into a database that
         can be dropped. ``proves``: the end of the dump proves its bytes, as that of a stored one does, so that it is
-        read also when the load has failed. With a ``mask`` nobody ever sees rows as they are in the dump. A target of
-        which everything is replaced is refused (SyncRefused) when it has subscriptions.
+        read also when the load has failed; a dump that does not is a sync's, and brings no subscriptions. With a
+        ``mask`` nobody ever sees rows as they are in the dump. A target of which everything is replaced is refused
+        (SyncRefused) when it has subscriptions.
         """
         self._lock_timeout_seconds = lock_timeout_seconds
         self._replaces, self._settles, self._proves, self._mask = replaces, settles, proves, mask
@@ -61,7 +62,7 @@ class Load:
             server,
             lock_timeout_seconds=lock_timeout_seconds,
             application=application,
-            apart=not settles or replaces == "everything",
+            apart=not (settles and proves),
         )
         self._run, self._loading = run, loading
         self._programs = Programs(run, engine, login, loading)
@@ -114,8 +115,7 @@ class Load:
         self, dump: Iterator[bytes | memoryview], written: Written | None = None, *, apart: bool = False
     ) -> list[int]:
         with closing(self._programs.session(self._loading.session())) as session:
-            session.send(self._loading.begin())
-            (transaction,) = session.lines()
+            (transaction,) = session.ask(self._loading.begin())
             phases = Phases(self._programs, session, self._locks.look, written)
             loaded = phases.run(dump, self._replaces, self._mask, apart=apart)
             Commit(self._programs, settles=self._settles).make(session, transaction)

@@ -81,7 +81,9 @@ class Phases:
         if names := self._loading.names(self._answer()):
             raise SyncRefused(
                 f"The target gets rows by subscriptions, too: {', '.join(names)}.",
-                remedy="Drop them in the target, or set spec.targetRef to a Datasource without any.",
+                remedy="In the target: ALTER SUBSCRIPTION … DISABLE; ALTER SUBSCRIPTION … SET (slot_name = NONE); then "
+                "DROP SUBSCRIPTION, which leaves the publisher's slot to you. "
+                "Or set spec.targetRef to a Datasource without any.",
             )
         self._do(self._loading.clear().encode())
 
