@@ -15,6 +15,8 @@ import psycopg
 import pytest
 from psycopg.sql import SQL, Identifier
 
+from dataguardian.domain.swap import SwapTarget
+from dataguardian.engines.postgresql import PostgreSQL
 from dataguardian.errors import DataGuardianError
 from dataguardian.runner import login
 from dataguardian.runner.lines import Lines
@@ -272,6 +274,45 @@ def test_a_lock_on_the_database_is_waited_for_while_nobody_is_disturbed(
     assert refused.value.code == "target-locked"
     assert site.text(target) == ("old", "old", 1000)
     assert site.ours() == []
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_what_is_made_during_the_load_in_a_target_that_must_be_empty_is_not_lost(
+    site: Site, postgres_server: PostgresServer, monkeypatch: pytest.MonkeyPatch, late: bool
+) -> None:
+    target, end_sessions = postgres_server.database(), PostgreSQL.end_sessions
+    site.run("ALTER DATABASE {} OWNER TO {}", target, site.user)
+
+    def fill_before(engine: PostgreSQL, found: SwapTarget, *, but: int = 0) -> str:
+        """Between the first look into the target and the moment in which nobody can enter it."""
+        monkeypatch.setattr(PostgreSQL, "end_sessions", end_sessions)
+        site.fill(target, "precious", 1)
+        return end_sessions(engine, found, but=but)
+
+    with site.swap(target, must_be_empty=True) as swap:
+        site.fill(swap.prepare().endpoint.database, "new", 3)
+        if late:
+            monkeypatch.setattr(PostgreSQL, "end_sessions", fill_before)
+        else:
+            site.fill(target, "precious", 1)
+
+        with pytest.raises(DataGuardianError) as refused:
+            swap.switch()
+
+    assert refused.value.code == "target-not-empty"
+    assert site.text(target) == ("precious", "precious", 1)
+    assert site.ours() == []
+
+
+def test_a_target_that_must_be_empty_and_is_so_is_switched(site: Site, postgres_server: PostgresServer) -> None:
+    target = postgres_server.database()
+    site.run("ALTER DATABASE {} OWNER TO {}", target, site.user)
+    with site.swap(target, must_be_empty=True) as swap, psycopg.connect(site.dsn(target)):
+        site.fill(swap.prepare().endpoint.database, "new", 3)
+        switched = swap.switch()
+
+    assert site.text(target) == ("new", "new", 3)
+    assert switched.milliseconds < 1000 * OUTAGE_SECONDS
 
 
 def test_a_switch_that_is_lost_before_its_commit_gives_the_names_back(

@@ -137,7 +137,7 @@ SELECT pg_catalog.json_build_object(
 
 _END = f"""\
 SELECT pg_catalog.count(*), pg_catalog.count(CASE WHEN {_MAY_END} THEN pg_catalog.pg_terminate_backend(pid) END)
-  FROM pg_catalog.pg_stat_activity WHERE {_CLIENTS};
+  FROM pg_catalog.pg_stat_activity WHERE {_CLIENTS} AND pid <> {{but}};
 """
 
 
@@ -182,8 +182,14 @@ class PostgreSQLSwap(PostgreSQLKept):
     def in_the_way(self, lines: Sequence[str]) -> InTheWay:
         return msgspec.json.decode(lines[0], type=InTheWay)
 
-    def end_sessions(self, target: SwapTarget) -> str:
-        return _END.format(oid=target.oid)
+    def find_session_number(self) -> str:
+        return "SELECT pg_catalog.pg_backend_pid();\n"
+
+    def session_number(self, lines: Sequence[str]) -> int:
+        return int(lines[0])
+
+    def end_sessions(self, target: SwapTarget, *, but: int = 0) -> str:
+        return _END.format(oid=target.oid, but=but)
 
     def sessions(self, lines: Sequence[str]) -> int:
         return int(lines[0].partition("|")[0])

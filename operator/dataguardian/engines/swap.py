@@ -101,11 +101,17 @@ class SwapEngine(Protocol):
     def in_the_way(self, lines: Sequence[str]) -> InTheWay:
         """What ``find_in_the_way`` answered."""
 
-    def end_sessions(self, target: SwapTarget) -> str:
-        """End all sessions of the target that the role may end; ``sessions`` reads the answer."""
+    def find_session_number(self) -> str:
+        """Statements that tell which session this is; ``session_number`` reads the answer."""
+
+    def session_number(self, lines: Sequence[str]) -> int:
+        """What ``find_session_number`` answered; it is never 0."""
+
+    def end_sessions(self, target: SwapTarget, *, but: int = 0) -> str:
+        """End all sessions of the target that the role may end, but for this one; ``sessions`` reads the answer."""
 
     def sessions(self, lines: Sequence[str]) -> int:
-        """How many sessions ``end_sessions`` found."""
+        """How many sessions ``end_sessions`` found, without the one that it spared."""
 
     def commit_switch(self) -> str:
         """The statement that makes it last."""

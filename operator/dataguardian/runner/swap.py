@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import closing
+from collections.abc import Generator, Sequence
+from contextlib import closing, contextmanager
 
 import msgspec
 
@@ -13,6 +13,7 @@ from ..domain.swap import SwapTarget
 from ..engines import Brought, Engine, Kept, Login
 from ..errors import DataGuardianError, LoadFailed, NotFound, PermissionRefused
 from . import login as logins
+from .emptiness import Emptiness
 from .expire import drop_expired
 from .run import Run
 from .session import Session
@@ -44,14 +45,17 @@ class Swap:
         brought: Brought,
         keep_previous_seconds: int = 0,
         patience_seconds: int = 60,
+        must_be_empty: bool = False,
     ) -> None:
         """``login`` leads to the target, ``brought`` is what the dump brings.
 
         For ``patience_seconds`` the switch waits for sessions that it may not end, and that hold locks on the target.
+        A target that ``must_be_empty`` is looked into once more when nobody else can be in it.
         """
         self._run, self._engine, self._login, self._third = run, engine, login, login
         self._execution_id, self._brought = execution_id, brought
         self._keep_seconds, self._patience_seconds = keep_previous_seconds, patience_seconds
+        self._must_be_empty = must_be_empty
         self._database, self._mark = login.endpoint.database, sync_comment(execution_id)
         self._name = ""  # of the new database, as long as it is to be dropped
         self._kept = Kept(extensions=[], default_privileges=[])
@@ -78,20 +82,20 @@ class Swap:
         """Let the new database, which no other session is in, take the target's name. Then the run is settled.
 
         What is inside the target and kept goes over first. Raises PermissionRefused when sessions are in the target
-        that may not be ended, TargetLocked when it is not left, SyncRefused, LoadFailed.
+        that may not be ended, TargetLocked when it is not left, TargetNotEmpty, SyncRefused, LoadFailed.
         """
         run, engine = self._run, self._engine
         run.check()
         inside = self._entered()
         self._install(inside, awaited=())
         inside.ask(engine.grant_defaults(self._kept), LoadFailed)
-        with closing(self._session(self._third, last=True)) as acting:
+        with closing(self._session(self._third, last=True)) as acting, self._emptiness() as emptiness:
             target = self._target(acting)
             digits = engine.digits(acting.ask(engine.name_database(PREVIOUS, self._database)))
             previous, until = database_beside(PREVIOUS, self._database, digits), kept_until(digits, self._keep_seconds)
             mark = previous_comment(self._execution_id, until, self._database)
             application = f"dataguardian-{self._execution_id[:8]}-switch"
-            switch = Switch(run, engine, acting, self._third, application, self._patience_seconds)
+            switch = Switch(run, engine, acting, self._third, application, self._patience_seconds, emptiness)
             held = f"{SYNC}_{self._execution_id}"
             milliseconds = switch.make(target, self._name, held, previous, mark, inside)
         self._name = ""
@@ -184,6 +188,14 @@ class Swap:
         engine = self._engine
         for name in engine.names(inside.ask(engine.install_extensions(self._kept, awaited=awaited), LoadFailed)):
             self._run.say("info", f"Extension {name} of the target is kept", "extension_kept", extension=name)
+
+    @contextmanager
+    def _emptiness(self) -> Generator[Emptiness | None]:
+        if not self._must_be_empty:
+            yield None
+            return
+        with closing(Emptiness(self._run, self._engine, self._login)) as emptiness:
+            yield emptiness
 
     def _dropped(self, previous: str) -> bool:
         """Drop what was the target before; a failure is a warning, as the Swap has succeeded."""

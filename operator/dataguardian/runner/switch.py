@@ -9,6 +9,7 @@ from contextlib import closing, contextmanager, suppress
 from ..domain.swap import SwapTarget
 from ..engines import Engine, InTheWay, Login
 from ..errors import DataGuardianError, EngineFailed, LoadFailed, PermissionRefused, TargetLocked
+from .emptiness import Emptiness
 from .locks import sentence
 from .run import Run
 from .session import Session
@@ -28,20 +29,33 @@ class Switch:
     """
 
     def __init__(
-        self, run: Run, engine: Engine, acting: Session, third: Login, application: str, patience_seconds: float
+        self,
+        run: Run,
+        engine: Engine,
+        acting: Session,
+        third: Login,
+        application: str,
+        patience_seconds: float,
+        emptiness: Emptiness | None = None,
     ) -> None:
-        """``application`` is the name of the acting session, and of no other one."""
+        """``application`` is the name of the acting session, and of no other one.
+
+        With ``emptiness`` a target is refused into which somebody has brought something by then.
+        """
         self._run, self._engine, self._acting, self._third = run, engine, acting, third
-        self._application, self._patience_seconds = application, patience_seconds
+        self._application, self._patience_seconds, self._emptiness = application, patience_seconds, emptiness
 
     def make(self, target: SwapTarget, new: str, held: str, previous: str, mark: str, inside: Session) -> int:
         """Let the new database take the target's name, and the target that of the previous one, with this mark.
 
         Meanwhile the new one is called ``held``, which nobody sees. ``inside`` is a session in it, which ends. Returns
-        the milliseconds in which nobody could be in the target. Raises PermissionRefused, TargetLocked, LoadFailed.
+        the milliseconds in which nobody could be in the target. Raises PermissionRefused, TargetLocked, TargetNotEmpty,
+        LoadFailed.
         """
         with closing(self._session()) as watching:
             transaction = self._prepare(target, new, held, inside, watching)
+            if self._emptiness is not None:
+                self._emptiness.check()  # before anybody is disturbed
             self._run.settle()
             began = time.monotonic()
             try:
@@ -83,14 +97,22 @@ class Switch:
             self._run.pause(PAUSE_SECONDS)
 
     def _exchange(self, target: SwapTarget, previous: str, held: str, mark: str, watching: Session) -> None:
-        acting, engine = self._acting, self._engine
+        acting, engine, emptiness = self._acting, self._engine, self._emptiness
+        end = engine.end_sessions(target, but=emptiness.number if emptiness else 0)
         leaving = time.monotonic() + LEAVING_SECONDS
-        while engine.sessions(watching.ask(engine.end_sessions(target))) and time.monotonic() < leaving:
+        while engine.sessions(watching.ask(end)) and time.monotonic() < leaving:
             time.sleep(LOOK_SECONDS)
         acting.send(engine.exchange(target.database, previous, held, mark))
         while not acting.answers_within(LOOK_SECONDS):
-            watching.ask(engine.end_sessions(target))
+            closed = emptiness is not None and engine.holds(watching.ask(engine.find_hold(target.database)))
+            others = engine.sessions(watching.ask(end))
+            if emptiness is not None and closed and not others:  # nobody is in it, and nobody can enter
+                emptiness.check()
+                emptiness.close()
+                emptiness = None
         acting.lines(LoadFailed)
+        if emptiness is not None:  # somebody has ended its session
+            emptiness.check()
 
     @contextmanager
     def _explained(self, target: SwapTarget, watching: Session) -> Generator[None]:

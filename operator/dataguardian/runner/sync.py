@@ -100,6 +100,7 @@ class _Sync:
             brought=brought,
             keep_previous_seconds=plan.keep_previous_seconds,
             patience_seconds=plan.lock_timeout_seconds,
+            must_be_empty=not plan.drop_existing,
         )
 
     def _loaded(self, both: Both, login: Login, mask: Mask | None) -> list[int]:
