@@ -116,7 +116,7 @@ class Site:
             return engine.brought(session.ask(engine.describe_brought()))
 
     @contextmanager
-    def swap(self, database: str, brought: Brought = NOTHING, run: Run | None = None, **changes: int) -> Iterator[Swap]:
+    def swap(self, database: str, brought: Brought = NOTHING, run: Run | None = None, **changes: Any) -> Iterator[Swap]:
         """A Swap of this target by the role."""
         access = self.login(database)
         engine = login.engine_of(access.endpoint)

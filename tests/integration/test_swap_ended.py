@@ -170,3 +170,14 @@ def test_expire_tells_of_one_database_whether_it_is_there_and_why(site: Site) ->
         found = told[name]
         assert found is not None
         assert f"{found.state} {found.reason}".startswith(reason)
+
+
+def test_a_check_of_the_datasource_drops_what_is_over_when_no_sync_comes_any_more(site: Site) -> None:
+    target, other = site.target(), site.target()
+    over, of_other = (site.previous(database, "20200101000000") for database in (target, other))
+
+    ended = site.pod.run(DatasourceProbe(source=site.endpoint(target)))
+
+    assert ended.status == 0, ended.output
+    assert over not in site.ours()
+    assert of_other in site.ours()

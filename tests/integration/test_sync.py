@@ -56,6 +56,27 @@ def test_a_swap_keeps_what_was_the_target_before_as_long_as_it_is_asked_to(
     postgres_server.drop(told.synced.previous)
 
 
+def test_a_try_after_one_that_has_switched_and_was_lost_reports_that_one(
+    pod: Pod, postgres_server: PostgresServer
+) -> None:
+    pair = Pair(pod, postgres_server, shop(postgres_server), postgres_server.database())
+    plan = pair.plan(strategy="Swap", keep_previous_seconds=3600, drop_existing=False)
+    lost = pod.run(plan).told
+    postgres_server.sql(pair.target, "DELETE FROM orders")  # a second copy would bring them back
+    before = pair.found
+
+    again = pod.run(plan)
+
+    assert again.status == 0, again.output
+    assert lost.synced is not None
+    assert again.told.synced is not None
+    assert again.told.synced.previous == lost.synced.previous is not None
+    assert again.told.synced.previous_until == lost.synced.previous_until
+    assert again.told.synced.server_identity == lost.synced.server_identity
+    assert pair.found == before
+    postgres_server.drop(str(lost.synced.previous))
+
+
 def test_the_report_tells_what_was_copied(pod: Pod, postgres_server: PostgresServer) -> None:
     pair = Pair(pod, postgres_server, shop(postgres_server), postgres_server.database())
 

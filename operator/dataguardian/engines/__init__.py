@@ -13,7 +13,7 @@ from ..domain.plan import BackupPlan
 from ..domain.verification import Restored
 from ..errors import DataGuardianError, EngineFailed
 from .command import Command, Login
-from .databases import DatabasesEngine, MarkedPrevious
+from .databases import DatabasesEngine, MarkedPrevious, PreviousOfRun
 from .loading import Blocker, Loading, Part, Waiting
 from .masking import Columns, MaskingEngine
 from .postgresql import PostgreSQL
@@ -130,6 +130,7 @@ __all__ = [
     "Login",
     "MarkedPrevious",
     "Part",
+    "PreviousOfRun",
     "Source",
     "Waiting",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import msgspec
 
@@ -14,6 +14,13 @@ class MarkedPrevious(msgspec.Struct, frozen=True, kw_only=True):
     database: str | None  # that it was; None when the mark is gone
     until: str  # the end of its time, RFC 3339
     over: bool  # by the server's clock
+
+
+class PreviousOfRun(NamedTuple):
+    """What was a target before a run's Swap, and until when it is kept, RFC 3339."""
+
+    name: str
+    until: str
 
 
 class DatabasesEngine(Protocol):
@@ -55,6 +62,12 @@ class DatabasesEngine(Protocol):
 
     def previous(self, lines: Sequence[str]) -> MarkedPrevious | None:
         """What was found; None when there is no database of that name."""
+
+    def find_previous_of(self, execution_id: str, database: str) -> str:
+        """Statements that find what was this database before a Swap of this run; ``previous_of`` reads the answer."""
+
+    def previous_of(self, lines: Sequence[str]) -> PreviousOfRun | None:
+        """What ``find_previous_of`` answered; None when this run has not switched, or the database is gone."""
 
     def names(self, lines: Sequence[str]) -> list[str]:
         """The names in an answer."""

@@ -16,7 +16,7 @@ from ..domain.naming import (
     VERIFICATION_MARK,
     database_beside,
 )
-from .databases import MarkedPrevious
+from .databases import MarkedPrevious, PreviousOfRun
 from .postgresql_literals import literal
 from .postgresql_queries import NO_LIMITS
 
@@ -104,7 +104,8 @@ SELECT pg_catalog.to_json(datname)
 
 # The mark: a word, the id of the run, the time, and the rest is the name of the database.
 _PREVIOUS = f"""\
-(SELECT datname, pg_catalog.split_part(mark, ' ', 3) AS until, mark LIKE '{PREVIOUS_MARK} %' AS marked,
+(SELECT datname, datdba, pg_catalog.split_part(mark, ' ', 2) AS execution,
+               pg_catalog.split_part(mark, ' ', 3) AS until, mark LIKE '{PREVIOUS_MARK} %' AS marked,
                pg_catalog.split_part(mark, ' ', 3) <= pg_catalog.to_char({_NOW}, 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS over,
                pg_catalog.regexp_replace(mark, '^\\S+ \\S+ \\S+ ', '') AS was
           FROM pg_catalog.pg_database
@@ -115,6 +116,13 @@ SELECT pg_catalog.to_json(datname)
   FROM {_PREVIOUS}
  WHERE datname ~ '^{PREVIOUS}_.*_[0-9]{{{{14}}}}$' AND marked AND over AND was = {{database}}
  ORDER BY datname;
+"""
+_OF_RUN = f"""\
+SELECT pg_catalog.json_build_array(datname, until)
+  FROM {_PREVIOUS}
+ WHERE datname ~ '^{PREVIOUS}_.*_[0-9]{{{{14}}}}$' AND marked AND was = {{database}} AND execution = {{execution}}
+   AND pg_catalog.pg_has_role(datdba, 'USAGE')
+ ORDER BY datname DESC LIMIT 1;
 """
 
 _FIND_PREVIOUS = f"""\
@@ -175,6 +183,12 @@ class PostgreSQLDatabases:
 
     def previous(self, lines: Sequence[str]) -> MarkedPrevious | None:
         return msgspec.json.decode(lines[0], type=MarkedPrevious) if lines else None
+
+    def find_previous_of(self, execution_id: str, database: str) -> str:
+        return NO_LIMITS + _OF_RUN.format(execution=literal(execution_id), database=literal(database))
+
+    def previous_of(self, lines: Sequence[str]) -> PreviousOfRun | None:
+        return msgspec.json.decode(lines[0], type=PreviousOfRun) if lines else None
 
     def names(self, lines: Sequence[str]) -> list[str]:
         return [msgspec.json.decode(line, type=str) for line in lines]

@@ -8,9 +8,11 @@ from contextlib import closing
 
 from ..domain.plan import DatasourceProbe, StorageProbe
 from ..domain.report import Report
-from ..errors import StorageUnavailable
+from ..engines import Engine
+from ..errors import DataGuardianError, StorageUnavailable
 from ..storage import opened
 from . import login
+from .expire import drop_expired
 from .run import Run
 from .session import Session
 from .temporary import sweep
@@ -20,7 +22,7 @@ PROBE = ".dataguardian-probe-"
 
 
 def probe(plan: DatasourceProbe | StorageProbe, run: Run) -> Report:
-    """Log in, ask for the version and remove what verifications left; or write, read and delete a small object."""
+    """Log in, ask for the version and remove what other runs left; or write, read and delete a small object."""
     return _datasource(plan, run) if isinstance(plan, DatasourceProbe) else _storage(plan, run)
 
 
@@ -31,9 +33,18 @@ def _datasource(plan: DatasourceProbe, run: Run) -> Report:
     with closing(Session(run, engine, access)) as session:
         target = engine.target(session.ask(engine.describe_target()))
         latency = round((time.monotonic() - started) * 1000)
-        sweep(session, engine, run)
+        _clean(session, engine, run, plan.source.database)
     run.say("success", "The database serves", "run_completed", version=target.version, latency_ms=latency)
     return Report(completed=True, engine_version=target.version, latency_ms=latency)
+
+
+def _clean(session: Session, engine: Engine, run: Run, database: str) -> None:
+    """Remove what runs left behind and nobody else removes; whatever speaks against that, another probe comes."""
+    sweep(session, engine, run)
+    try:
+        drop_expired(session, engine, run, database)
+    except DataGuardianError as error:
+        run.say("debug", f"Previous databases were not looked for: {error.what}", "expiry_failed")
 
 
 def _storage(plan: StorageProbe, run: Run) -> Report:

@@ -15,7 +15,7 @@ from ..domain import masking, sync_guards
 from ..domain.plan import SyncPlan
 from ..domain.report import Report, Synced
 from ..domain.sync_guards import Both
-from ..engines import Login
+from ..engines import Login, PreviousOfRun
 from ..errors import DataGuardianError, DumpFailed, LoadFailed
 from .masking import Mask
 from .phases import Replaces
@@ -49,6 +49,8 @@ class _Sync:
     def make(self) -> Report:
         """The whole sync."""
         both = self._connected()
+        if (before := self._switched_before()) is not None:
+            return self._report_of(before, both)
         self._refuse(sync_guards.refusals(self._plan, both))
         mask = self._mask()
         if self._plan.strategy == "Transaction":
@@ -72,6 +74,35 @@ class _Sync:
         state = target.with_missing(state, described.roles, described.extensions)
         sync = engine.sync_target(target.session.ask(engine.describe_sync_target(key), LoadFailed))
         return Both(source=described, target=state, sync=sync)
+
+    def _switched_before(self) -> PreviousOfRun | None:
+        """What an earlier try of this execution left that has switched, and whose end nobody has heard of."""
+        if self._plan.strategy != "Swap":
+            return None
+        engine, plan = self._target.engine, self._plan
+        question = engine.find_previous_of(plan.execution_id, plan.target.database)
+        return engine.previous_of(self._target.session.ask(question, LoadFailed))
+
+    def _report_of(self, before: PreviousOfRun, both: Both) -> Report:
+        """The report of that try, without the figures that went with it."""
+        run, plan = self._run, self._plan
+        self._backup()
+        run.warn("An earlier try of this execution has switched; its figures are lost", "switch_found")
+        run.say("success", "Sync completed", "run_completed")
+        return msgspec.structs.replace(
+            run.found,
+            completed=True,
+            warnings=run.warnings,
+            copies=run.copies,
+            engine_version=self._source.state.version,
+            synced=msgspec.structs.replace(
+                run.found.synced or Synced(),
+                masking_digest=plan.masking.digest if plan.masking else None,
+                previous=before.name,
+                previous_until=before.until,
+                server_identity=both.target.identity or None,
+            ),
+        )
 
     def _refuse(self, refusals: Sequence[DataGuardianError]) -> None:
         """Raise the gravest; the others are in the log."""
