@@ -29,10 +29,14 @@ class _Replica(PostgresServer):
         )  # fmt: skip
 
 
+# A primary that other tests use as well may have tablespaces inside of its folder.
+SETTINGS = ("fsync=off", "max_connections=200", "allow_in_place_tablespaces=on")
+
+
 @contextmanager
 def replica_of(primary: PostgresServer) -> Iterator[PostgresServer]:
     """A replica that has all that the primary has by now."""
-    replica = _Replica(primary=primary)
+    replica = _Replica(primary=primary, settings=SETTINGS)
     try:
         replica.start()
         yield replica
