@@ -59,7 +59,7 @@ def refused(cluster: Cluster, services: Services) -> Iterator[Refused]:
         shop.datasource(maxConcurrentExecutions=many),
         shop.datasource("staging", host=at, maxConcurrentExecutions=many),
         shop.datasource("alias", host=f"db.{NAMESPACE}.svc.cluster.local", maxConcurrentExecutions=many),
-        shop.datasource("live", host=at, maxConcurrentExecutions=many, classification=["Production"]),
+        shop.datasource("live", host=at, database="live", maxConcurrentExecutions=many, classification=["Production"]),
         shop.datasource("powerless", host=at, maxConcurrentExecutions=many, credentialsSecretRef={"name": "powerless"}),
         shop.datasource("nowhere", host=f"s3.{NAMESPACE}.svc", maxConcurrentExecutions=many),
         shop.bucket_location("elsewhere"),

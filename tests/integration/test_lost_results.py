@@ -12,7 +12,7 @@ from dataguardian.domain.report import Report
 from dataguardian.domain.told import ManifestFound
 from dataguardian.errors import OutOfMemory, StorageUnavailable
 from dataguardian.kube.client import JSON, Absent, Kubernetes, jobs_path
-from dataguardian.kube.jobs import planned
+from dataguardian.kube.jobs import DEFAULT_RESOURCES, planned
 from dataguardian.resources.backup import BACKUP_EXECUTION, BackupExecution
 from dataguardian.resources.common import timestamp
 from dataguardian.workers import lost_results, recorder, side_jobs, sweep
@@ -24,12 +24,12 @@ from .kubelet import Kubelet
 NOTHING = Report(completed=True, backups=0, stored_bytes=0)
 
 
-async def lost_run(context: Context, namespace: str, **spec: object) -> BackupExecution:
+async def lost_run(context: Context, namespace: str, template: JSON | None = None, **spec: object) -> BackupExecution:
     """A Running backup of two locations whose Kubernetes Job is gone."""
     for name in ("primary", "offsite"):
         await stored.location(context, namespace, name)
     storage = {"locations": [{"name": "primary"}, {"name": "offsite"}]}
-    await stored.job(context, namespace, storage={**storage, **spec})
+    await stored.job(context, namespace, storage={**storage, **spec}, runTemplate=template or {})
     began = timestamp(datetime.now(UTC) - timedelta(minutes=3))
     status = {"phase": "Running", "queuedTime": began, "startTime": began, "datasource": "orders"}
     body = await stored.create(
@@ -77,6 +77,19 @@ async def test_a_backup_whose_manifest_is_in_the_store_is_completed(
     assert context.searches == {}
     with pytest.raises(Absent):
         await kube.get(jobs_path(namespace, "find-nightly-1"))
+
+
+async def test_who_looks_for_a_lost_result_has_more_memory_than_the_run_that_had_too_little(
+    context: Context, namespace: str
+) -> None:
+    tiny = {"resources": {"limits": {"memory": "16Mi"}}, "nodeSelector": {"disk": "fast"}}
+    await lost_run(context, namespace, template=tiny)
+
+    job = await search(context, namespace)
+
+    pod = job["spec"]["template"]["spec"]
+    assert pod["containers"][0]["resources"] == DEFAULT_RESOURCES
+    assert pod["nodeSelector"] == {"disk": "fast"}
 
 
 async def test_a_backup_that_is_not_in_the_store_is_lost(

@@ -95,7 +95,8 @@ def _side_job(execution: BackupExecution, job: BackupJob, locations: Sequence[St
         owner=execution,
         run=index_run(locations, folder),
         notes={ASKED: ",".join(location.metadata.name for location in locations)},
-        template=job.spec.run_template,
+        # With what the run had it would go the same way, if it was its memory that was too small.
+        template=job.spec.run_template.model_copy(update={"resources": None}),
     )
 
 
