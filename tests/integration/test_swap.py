@@ -5,11 +5,9 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import threading
-import time
 import uuid
 from collections.abc import Iterator
-from contextlib import closing, suppress
+from contextlib import closing
 
 import psycopg
 import pytest
@@ -23,6 +21,7 @@ from dataguardian.runner.lines import Lines
 from dataguardian.runner.run import Run
 from dataguardian.runner.session import Session
 
+from .readers import Reader
 from .runs import Pod
 from .services import PostgresServer, wait_until
 from .swaps import Site, belongings
@@ -39,29 +38,6 @@ def site(pod: Pod, postgres_server: PostgresServer, monkeypatch: pytest.MonkeyPa
     for name in made.ours():
         made.run("ALTER DATABASE {} IS_TEMPLATE false", name)
         postgres_server.drop(name)
-
-
-class Reader(threading.Thread):
-    """An application that reads the target in a loop, and comes back at once when it is turned away."""
-
-    def __init__(self, dsn: str) -> None:
-        super().__init__(daemon=True)
-        self.dsn, self.seen, self.longest, self.over = dsn, list[object](), 0.0, threading.Event()
-
-    def run(self) -> None:
-        last = time.monotonic()
-        while not self.over.is_set():
-            with suppress(psycopg.OperationalError), psycopg.connect(self.dsn, autocommit=True) as connection:
-                while not self.over.is_set():
-                    found = connection.execute("SELECT min(text), max(text), count(*) FROM copied").fetchone()
-                    now = time.monotonic()
-                    self.longest, last = max(self.longest, now - last), now
-                    if self.seen[-1:] != [found]:
-                        self.seen.append(found)
-
-    def sees_the_new_copy(self) -> bool:
-        """Whether it has come back."""
-        return self.seen[-1:] == [("new", "new", 2000)]
 
 
 def test_who_reads_in_a_loop_sees_the_old_copy_and_then_the_new_one_and_is_away_for_less_than_a_second(

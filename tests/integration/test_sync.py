@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from .readers import Reader
 from .rich import dumped, rich
 from .runs import Pod
-from .services import PostgresServer
+from .services import PostgresServer, wait_until
 from .shop import content, shop
 from .syncs import Pair
 
@@ -34,6 +35,28 @@ def test_all_that_is_in_the_target_is_replaced(pod: Pod, postgres_server: Postgr
 
     assert ended.status == 0, ended.output
     assert dumped(postgres_server, pair.target) == dumped(postgres_server, pair.source)
+
+
+@BOTH
+def test_who_reads_in_a_loop_sees_the_old_copy_and_then_the_new_one_whole(
+    pod: Pod, postgres_server: PostgresServer, strategy: str
+) -> None:
+    pair = Pair(pod, postgres_server, postgres_server.database(), postgres_server.database())
+    for database, text, rows in ((pair.target, "old", 1000), (pair.source, "new", 2000)):
+        postgres_server.sql(database, f"CREATE TABLE copied AS SELECT '{text}' AS text FROM generate_series(1, {rows})")
+    readers = [Reader(postgres_server.dsn(pair.target)) for _ in range(2)]
+    for reader in readers:
+        reader.start()
+        wait_until(reader.has_read, what="it reads the old copy")
+
+    ended = pod.run(pair.plan(strategy=strategy))
+
+    assert ended.status == 0, ended.output
+    for reader in readers:
+        wait_until(reader.sees_the_new_copy, what="it reads the new copy")
+        reader.over.set()
+        reader.join()
+    assert [reader.seen for reader in readers] == [[("old", "old", 1000), ("new", "new", 2000)]] * 2
 
 
 def test_a_swap_keeps_what_was_the_target_before_as_long_as_it_is_asked_to(
