@@ -9,6 +9,7 @@ from contextlib import closing, contextmanager, suppress
 from ..domain.swap import SwapTarget
 from ..engines import Engine, InTheWay, Login
 from ..errors import DataGuardianError, EngineFailed, LoadFailed, PermissionRefused, TargetLocked
+from .commit import happened
 from .emptiness import Emptiness
 from .locks import sentence
 from .run import Run
@@ -18,8 +19,6 @@ from .session import Session
 LEAVING_SECONDS = 0.05
 LOOK_SECONDS = 0.002
 PAUSE_SECONDS = 0.25
-OUTCOME_SECONDS = 30.0  # a commit whose answer is lost is asked about for so long
-ASK_AGAIN_SECONDS = 0.5
 
 
 class Switch:
@@ -139,18 +138,13 @@ class Switch:
 
     def _committed(self, transaction: str, error: DataGuardianError) -> bool:
         """Whether a commit that was not answered has happened."""
-        deadline = time.monotonic() + OUTCOME_SECONDS
-        while time.monotonic() < deadline:
-            with suppress(DataGuardianError), closing(self._session()) as session:
+
+        def ask() -> bool | None:
+            with closing(self._session()) as session:
                 question = self._engine.switch_outcome(self._application, transaction)
-                found = self._engine.switched(session.ask(question))
-                if found is not None:
-                    return found
-            time.sleep(ASK_AGAIN_SECONDS)
-        raise LoadFailed(
-            f"The switch was lost while it was committed, and the server does not tell what became of it: {error.what}",
-            remedy="Look into the target: it is either the old database or the new one, whole.",
-        ) from error
+                return self._engine.switched(session.ask(question))
+
+        return happened(self._run, ask, "switch", error, "it is either the old database or the new one, whole")
 
 
 def _obstacle(found: InTheWay) -> DataGuardianError | None:
