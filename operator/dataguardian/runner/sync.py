@@ -85,24 +85,10 @@ class _Sync:
 
     def _report_of(self, before: PreviousOfRun, both: Both) -> Report:
         """The report of that try, without the figures that went with it."""
-        run, plan = self._run, self._plan
         self._backup()
-        run.warn("An earlier try of this execution has switched; its figures are lost", "switch_found")
-        run.say("success", "Sync completed", "run_completed")
-        return msgspec.structs.replace(
-            run.found,
-            completed=True,
-            warnings=run.warnings,
-            copies=run.copies,
-            engine_version=self._source.state.version,
-            synced=msgspec.structs.replace(
-                run.found.synced or Synced(),
-                masking_digest=plan.masking.digest if plan.masking else None,
-                previous=before.name,
-                previous_until=before.until,
-                server_identity=both.target.identity or None,
-            ),
-        )
+        self._run.warn("An earlier try of this execution has switched; its figures are lost", "switch_found")
+        self._run.say("success", "Sync completed", "run_completed")
+        return self._completed(both, {}, previous=before.name, previous_until=before.until)
 
     def _refuse(self, refusals: Sequence[DataGuardianError]) -> None:
         """Raise the gravest; the others are in the log."""
@@ -170,26 +156,32 @@ class _Sync:
         self._source.close()
 
     def _report(self, both: Both, loaded: list[int], mask: Mask | None, switched: Switched | None = None) -> Report:
-        run, plan = self._run, self._plan.masking
-        run.say("success", "Sync completed", "run_completed", tables=len(loaded), rows=sum(loaded))
-        synced = msgspec.structs.replace(
-            run.found.synced or Synced(),
+        tables, rows = len(loaded), sum(loaded)
+        self._run.say("success", "Sync completed", "run_completed", tables=tables, rows=rows)
+        return self._completed(
+            both,
+            {"dump_bytes": self._source.dumped_bytes, "tables": tables, "rows": rows},
             removed=len(sync_guards.removed(both)),
-            masking_digest=plan.digest if plan else None,
             masked_columns=mask.columns_masked if mask else 0,
             switch_ms=switched.milliseconds if switched else None,
             previous=switched.previous if switched else None,
             previous_until=switched.previous_until if switched else None,
-            server_identity=both.target.identity or None,
         )
+
+    def _completed(self, both: Both, figures: dict[str, int], **did: object) -> Report:
+        """The report, with these figures and what the sync did; what a backup beside it has told stays."""
+        run, rules = self._run, self._plan.masking
         return msgspec.structs.replace(
             run.found,
             completed=True,
             warnings=run.warnings,
             copies=run.copies,
-            dump_bytes=self._source.dumped_bytes,
             engine_version=self._source.state.version,
-            tables=len(loaded),
-            rows=sum(loaded),
-            synced=synced,
+            synced=msgspec.structs.replace(
+                run.found.synced or Synced(),
+                masking_digest=rules.digest if rules else None,
+                server_identity=both.target.identity or None,
+                **did,
+            ),
+            **figures,
         )
