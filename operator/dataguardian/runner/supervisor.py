@@ -13,7 +13,6 @@ from types import FrameType
 from ..domain import plan as plans
 from ..domain import report as reports
 from ..errors import ConfigInvalid, DataGuardianError
-from . import backup, cleanup, copy, expire, index, probe, restore, sync
 from .lines import Lines
 from .report import leave
 from .run import Run
@@ -28,40 +27,57 @@ Operation = Callable[[str, Run], reports.Report]
 
 
 def _backup(text: str, run: Run) -> reports.Report:
-    return backup.backup(plans.decode(text, plans.BackupPlan), run)
+    from .backup import backup
+
+    return backup(plans.decode(text, plans.BackupPlan), run)
 
 
 def _copy(text: str, run: Run) -> reports.Report:
-    return copy.copy(plans.decode(text, plans.CopyPlan), run)
+    from .copy import copy
+
+    return copy(plans.decode(text, plans.CopyPlan), run)
 
 
 def _restore(text: str, run: Run) -> reports.Report:
+    from .restore import restore
+
     plan = plans.decode(text, plans.RestorePlan)
     if plan.verify:
         run.named("verify")
-    return restore.restore(plan, run)
+    return restore(plan, run)
 
 
 def _sync(text: str, run: Run) -> reports.Report:
-    return sync.sync(plans.decode(text, plans.SyncPlan), run)
+    from .sync import sync
+
+    return sync(plans.decode(text, plans.SyncPlan), run)
 
 
 def _cleanup(text: str, run: Run) -> reports.Report:
-    return cleanup.cleanup(plans.decode(text, plans.CleanupPlan), run)
+    from .cleanup import cleanup
+
+    return cleanup(plans.decode(text, plans.CleanupPlan), run)
 
 
 def _index(text: str, run: Run) -> reports.Report:
-    return index.index(plans.decode(text, plans.IndexPlan), run)
+    from .index import index
+
+    return index(plans.decode(text, plans.IndexPlan), run)
 
 
 def _expire(text: str, run: Run) -> reports.Report:
-    return expire.expire(plans.decode(text, plans.ExpirePlan), run)
+    from .expire import expire
+
+    return expire(plans.decode(text, plans.ExpirePlan), run)
 
 
 def _probe(text: str, run: Run) -> reports.Report:
-    return probe.probe(plans.decode_probe(text), run)
+    from .probe import probe
+
+    return probe(plans.decode_probe(text), run)
 
 
+# Each imports what it needs when it runs: a pod does one of them, and its first byte is waited for.
 OPERATIONS: Mapping[str, Operation] = {
     "backup": _backup,
     "copy": _copy,
