@@ -23,7 +23,18 @@ from .common import (
     rule,
     validated,
 )
-from .execution import RUN_NAME_MAX, Cancel, Checksum, LastExecution, ManifestSource, RunStatus, StorageKey
+from .execution import (
+    RUN_NAME_MAX,
+    BackoffLimit,
+    Cancel,
+    Checksum,
+    DeadlineSeconds,
+    HistoryLimit,
+    LastExecution,
+    ManifestSource,
+    RunStatus,
+    StorageKey,
+)
 from .run_template import RunTemplate
 from .schedule import ScheduleSpec, ScheduleStatus
 
@@ -185,16 +196,14 @@ class BackupJobSpec(ScheduleSpec):
     objectives: Objectives = Field(
         default=Objectives(), description="What the backups must allow: see the condition Recoverable."
     )
-    successful_history_limit: Annotated[int, Field(ge=0, le=1000)] = Field(
+    successful_history_limit: HistoryLimit = Field(
         default=3, description="BackupExecutions that are kept of completed runs whose backup is no longer stored."
     )
-    failed_history_limit: Annotated[int, Field(ge=0, le=1000)] = Field(
+    failed_history_limit: HistoryLimit = Field(
         default=5, description="BackupExecutions that are kept of runs that failed or were cancelled."
     )
-    active_deadline_seconds: Annotated[int, Field(ge=1, le=604800)] = Field(
-        default=86400, description="A run that takes longer fails."
-    )
-    backoff_limit: Annotated[int, Field(ge=0, le=10)] = Field(
+    active_deadline_seconds: DeadlineSeconds = Field(default=86400, description="A run that takes longer fails.")
+    backoff_limit: BackoffLimit = Field(
         default=2,
         description="Tries after the first one when a failure may pass, such as an unreachable store.",
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import Field
 
@@ -18,7 +18,7 @@ from .common import (
     rule,
     validated,
 )
-from .execution import LastExecution
+from .execution import DeadlineSeconds, HistoryLimit, LastExecution
 from .restore import VERIFICATION_TARGET_HELP, VerificationTarget
 from .schedule import ScheduleSpec, ScheduleStatus
 
@@ -42,13 +42,11 @@ class RestoreDrillSpec(ScheduleSpec):
     target_datasource_ref: ObjectReference | None = Field(
         default=None, description="Datasource on whose server it is restored; the one that was backed up when absent."
     )
-    active_deadline_seconds: Annotated[int, Field(ge=1, le=604800)] = Field(
-        default=86400, description="A run that takes longer fails."
-    )
-    successful_history_limit: Annotated[int, Field(ge=0, le=1000)] = Field(
+    active_deadline_seconds: DeadlineSeconds = Field(default=86400, description="A run that takes longer fails.")
+    successful_history_limit: HistoryLimit = Field(
         default=3, description="RestoreRequests that are kept of drills that were passed."
     )
-    failed_history_limit: Annotated[int, Field(ge=0, le=1000)] = Field(
+    failed_history_limit: HistoryLimit = Field(
         default=5, description="RestoreRequests that are kept of drills that were not."
     )
 

@@ -16,6 +16,11 @@ Phase = Literal["Queued", "Running", "Completed", "Failed", "Cancelled"]
 RUN_NAME_MAX = 54
 Checksum = Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$", max_length=71)]
 StorageKey = Annotated[str, Field(min_length=1, max_length=1024)]
+# Bounds that the kinds with runs share.
+HistoryLimit = Annotated[int, Field(ge=0, le=1000)]
+DeadlineSeconds = Annotated[int, Field(ge=1, le=604800)]
+BackoffLimit = Annotated[int, Field(ge=0, le=10)]
+LockTimeoutSeconds = Annotated[int, Field(ge=1, le=86400)]
 
 
 def _switch(description: str, message: str) -> FieldInfo:

@@ -19,7 +19,16 @@ from .common import (
     rule,
 )
 from .datasource import ExpectedTarget
-from .execution import RUN_NAME_MAX, Cancel, Confirmed, ManifestSource, RunStatus, StorageKey
+from .execution import (
+    RUN_NAME_MAX,
+    Cancel,
+    Confirmed,
+    DeadlineSeconds,
+    LockTimeoutSeconds,
+    ManifestSource,
+    RunStatus,
+    StorageKey,
+)
 
 RESTORE_PHRASE = "RESTAURAR"
 VERIFY_PHRASE = "VERIFICAR RESTORE"
@@ -119,7 +128,7 @@ class RestoreRequestSpec(Model):
         description="Restore in one transaction: whatever fails, the target is as it was. When false indexes are built "
         "by several connections at once, which is faster; a restore that fails then leaves a part.",
     )
-    lock_timeout_seconds: Annotated[int, Field(ge=1, le=86400)] = Field(
+    lock_timeout_seconds: LockTimeoutSeconds = Field(
         default=60,
         description="A restore waits no longer for other sessions that hold locks on what it replaces, then it fails.",
     )
@@ -131,7 +140,7 @@ class RestoreRequestSpec(Model):
         default=False, description="Leave the temporary database; its name stands in status.verification."
     )
     verification_target: VerificationTarget = Field(default="Datasource", description=VERIFICATION_TARGET_HELP)
-    active_deadline_seconds: Annotated[int, Field(ge=1, le=604800)] = Field(
+    active_deadline_seconds: DeadlineSeconds = Field(
         default=86400, description="A run that takes longer fails, and the target stays as it was."
     )
     cancel: Cancel = False

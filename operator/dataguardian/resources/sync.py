@@ -21,7 +21,16 @@ from .common import (
     validated,
 )
 from .datasource import ExpectedTarget
-from .execution import RUN_NAME_MAX, Cancel, LastExecution, RunStatus
+from .execution import (
+    RUN_NAME_MAX,
+    BackoffLimit,
+    Cancel,
+    DeadlineSeconds,
+    HistoryLimit,
+    LastExecution,
+    LockTimeoutSeconds,
+    RunStatus,
+)
 from .masking import Masking
 from .run_template import RunTemplate
 from .schedule import ScheduleSpec, ScheduleStatus
@@ -73,20 +82,20 @@ class DatabaseSyncJobSpec(ScheduleSpec):
     masking: Masking | None = Field(
         default=None, description="Columns that are masked before anyone can read the copy."
     )
-    lock_timeout_seconds: Annotated[int, Field(ge=1, le=86400)] = Field(
+    lock_timeout_seconds: LockTimeoutSeconds = Field(
         default=60,
         description="A sync waits no longer for other sessions that hold locks on what it replaces, then it fails.",
     )
-    successful_history_limit: Annotated[int, Field(ge=0, le=1000)] = Field(
+    successful_history_limit: HistoryLimit = Field(
         default=3, description="DatabaseSyncExecutions that are kept of completed runs."
     )
-    failed_history_limit: Annotated[int, Field(ge=0, le=1000)] = Field(
+    failed_history_limit: HistoryLimit = Field(
         default=5, description="DatabaseSyncExecutions that are kept of runs that failed or were cancelled."
     )
-    active_deadline_seconds: Annotated[int, Field(ge=1, le=604800)] = Field(
+    active_deadline_seconds: DeadlineSeconds = Field(
         default=86400, description="A run that takes longer fails, and the target stays as it was."
     )
-    backoff_limit: Annotated[int, Field(ge=0, le=10)] = Field(
+    backoff_limit: BackoffLimit = Field(
         default=2, description="Tries after the first one when a failure may pass, such as an unreachable server."
     )
     run_template: RunTemplate = Field(default=RunTemplate(), description="What the pods of the runs get in addition.")
