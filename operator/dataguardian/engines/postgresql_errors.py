@@ -14,10 +14,9 @@ from ..errors import (
     NotFound,
     PermissionRefused,
     SpecInvalid,
-    TargetLocked,
 )
 from .command import Login
-from .postgresql_masking_errors import masking_failure
+from .postgresql_masking_errors import masking_failure, target_locked
 
 LINES_LIMIT = 3
 LINE_LIMIT = 300  # characters
@@ -69,10 +68,7 @@ def _locked(said: str, login: Login) -> DataGuardianError:
 
 
 def _target_locked(said: str, login: Login) -> DataGuardianError:
-    return TargetLocked(
-        f"What is replaced in datasource {login.endpoint.datasource!r} stayed locked by other sessions: {said}",
-        remedy="End these sessions, or set a longer spec.lockTimeoutSeconds; then run it again.",
-    )
+    return target_locked(login, f": {said}")
 
 
 # In this order; the first that matches tells what happened.

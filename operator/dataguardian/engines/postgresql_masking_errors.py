@@ -118,8 +118,13 @@ def _failed_row(found: _Said, login: Login) -> DataGuardianError:
 
 
 def _locked(found: _Said, login: Login) -> DataGuardianError:
+    return target_locked(login, f"{found.words}.")
+
+
+def target_locked(login: Login, told: str) -> TargetLocked:
+    """The error of a load, masked or not, that waited for others' locks; ``told`` is the end of its sentence."""
     return TargetLocked(
-        f"What is replaced in datasource {login.endpoint.datasource!r} stayed locked by other sessions{found.words}.",
+        f"What is replaced in datasource {login.endpoint.datasource!r} stayed locked by other sessions{told}",
         remedy="End these sessions, or set a longer spec.lockTimeoutSeconds; then run it again.",
     )
 
