@@ -27,6 +27,7 @@ from .runs import Pod
 from .services import PostgresServer, RedisServer, S3Server, Service
 from .shelves import Shelf
 from .shop import big
+from .swaps import Site
 from .valve import Valve
 from .workers import Counting
 from .world import World
@@ -226,3 +227,14 @@ def primary(pod: Pod, s3_server: S3Server) -> Shelf:
 def offsite(pod: Pod) -> Shelf:
     """A volume, from outside."""
     return Shelf(msgspec.structs.replace(pod.volume(), location="offsite"))
+
+
+@pytest.fixture
+def site(pod: Pod, postgres_server: PostgresServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+    """A role on the server that syncs."""
+    monkeypatch.setenv("DATAGUARDIAN_WORK_DIR", str(pod.folder))
+    made = Site(pod, postgres_server)
+    yield made
+    for name in made.ours():
+        made.run("ALTER DATABASE {} IS_TEMPLATE false", name)
+        postgres_server.drop(name)

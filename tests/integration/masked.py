@@ -32,7 +32,7 @@ def rule(path: str, how: str, text: str | None = None) -> MaskingRule:
     """A rule for a column of schema public, ``table.column``; the text is its value or its expression."""
     table, _, column = path.partition(".")
     given = {"fixed": {"value": text}, "sql": {"expression": text}}.get(how, {})
-    return MaskingRule(schema="public", table=table, column=column, how=how, **given)  # type: ignore[arg-type]
+    return MaskingRule(schema="public", table=table, column=column, how=how, **given)  # type: ignore[arg-type]  # the runner's own check of texts
 
 
 @dataclass

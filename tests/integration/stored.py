@@ -68,15 +68,20 @@ def _of(entry: BackupExecution, location: str) -> dict[str, str]:
     return {"execution_id": entry.execution_id, "execution_name": name, "location": location, "key": key}
 
 
-async def create(kube: Kubernetes, kind: Kind[Any], namespace: str, name: str, spec: JSON, status: JSON) -> JSON:
-    """An object with a status."""
+async def make(kube: Kubernetes, kind: Kind[Any], namespace: str, name: str, spec: JSON) -> JSON:
+    """An object as somebody writes it."""
     body = {
         "apiVersion": API_VERSION,
         "kind": kind.name,
         "metadata": {"name": name, "namespace": namespace},
         "spec": spec,
     }
-    await kube.create(objects_path(kind, namespace), body)
+    return await kube.create(objects_path(kind, namespace), body)
+
+
+async def create(kube: Kubernetes, kind: Kind[Any], namespace: str, name: str, spec: JSON, status: JSON) -> JSON:
+    """An object with a status."""
+    await make(kube, kind, namespace, name, spec)
     return await kube.patch(objects_path(kind, namespace, name) + "/status", {"status": status})
 
 

@@ -8,8 +8,9 @@ import pytest
 
 from dataguardian.kube.client import ApiRefused, Kubernetes, objects_path
 from dataguardian.resources import restore
-from dataguardian.resources.common import API_VERSION
 from dataguardian.resources.restore import RESTORE_PHRASE, VERIFY_PHRASE
+
+from . import stored
 
 REFERENCE = {"name": "any"}
 SOURCE = {"storageLocationRef": REFERENCE, "key": "a/manifest.json"}
@@ -27,13 +28,8 @@ EPHEMERAL_ONLY = "verificationTarget Ephemeral allows no"
 
 
 async def create(kube: Kubernetes, namespace: str, spec: dict[str, Any], name: str = "back") -> None:
-    body = {
-        "apiVersion": API_VERSION,
-        "kind": restore.KIND.name,
-        "metadata": {"name": name, "namespace": namespace},
-        "spec": {field: value for field, value in spec.items() if value is not None},
-    }
-    await kube.create(objects_path(restore.KIND, namespace), body)
+    given = {field: value for field, value in spec.items() if value is not None}
+    await stored.make(kube, restore.KIND, namespace, name, given)
 
 
 @pytest.mark.parametrize(

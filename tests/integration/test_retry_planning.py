@@ -11,20 +11,16 @@ from dataguardian.errors import DataGuardianError, NotFound, SpecInvalid
 from dataguardian.kube.client import JSON, Kubernetes, objects_path
 from dataguardian.resources import backup, datasource, storage_location
 from dataguardian.resources.backup import BACKUP_EXECUTION, BackupExecution
-from dataguardian.resources.common import API_VERSION, Kind
+from dataguardian.resources.common import Kind
 from dataguardian.workers.catalog import Catalog
 from dataguardian.workers.operations import prepare_backup
 from dataguardian.workers.prepared import NotYet
 
+from . import stored
+
 
 async def create(kube: Kubernetes, kind: Kind[Any], namespace: str, name: str, **spec: object) -> JSON:
-    body = {
-        "apiVersion": API_VERSION,
-        "kind": kind.name,
-        "metadata": {"name": name, "namespace": namespace},
-        "spec": spec,
-    }
-    return await kube.create(objects_path(kind, namespace), body)
+    return await stored.make(kube, kind, namespace, name, spec)
 
 
 async def execution(

@@ -6,7 +6,6 @@ import os
 import signal
 import sys
 import uuid
-from collections.abc import Iterator
 from contextlib import closing
 
 import psycopg
@@ -22,22 +21,10 @@ from dataguardian.runner.run import Run
 from dataguardian.runner.session import Session
 
 from .readers import Reader
-from .runs import Pod
 from .services import PostgresServer, wait_until
 from .swaps import Site, belongings
 
 OUTAGE_SECONDS = 1.0
-
-
-@pytest.fixture
-def site(pod: Pod, postgres_server: PostgresServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
-    """A role on the server that syncs."""
-    monkeypatch.setenv("DATAGUARDIAN_WORK_DIR", str(pod.folder))
-    made = Site(pod, postgres_server)
-    yield made
-    for name in made.ours():
-        made.run("ALTER DATABASE {} IS_TEMPLATE false", name)
-        postgres_server.drop(name)
 
 
 def test_who_reads_in_a_loop_sees_the_old_copy_and_then_the_new_one_and_is_away_for_less_than_a_second(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
@@ -21,16 +20,6 @@ from .swaps import Site
 
 SWITCHING = "FROM pg_stat_activity WHERE application_name LIKE 'dataguardian-%-switch'"
 IDENTITY = "SELECT system_identifier::text FROM pg_control_system()"
-
-
-@pytest.fixture
-def site(pod: Pod, postgres_server: PostgresServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
-    """A role on the server that syncs."""
-    monkeypatch.setenv("DATAGUARDIAN_WORK_DIR", str(pod.folder))
-    made = Site(pod, postgres_server)
-    yield made
-    for name in made.ours():
-        postgres_server.drop(name)
 
 
 def test_a_cancelled_run_drops_the_new_database(site: Site) -> None:

@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 
 from dataguardian.kube.client import JSON, ApiRefused, Kubernetes, objects_path
-from dataguardian.resources.common import API_VERSION, Kind
+from dataguardian.resources.common import Kind
 from dataguardian.resources.sync import DATABASE_SYNC_EXECUTION, DATABASE_SYNC_JOB
+
+from . import stored
 
 REFERENCE = {"name": "any"}
 SPEC: JSON = {"sourceRef": {"name": "orders"}, "targetRef": {"name": "staging"}}
@@ -20,13 +22,7 @@ KEY = {"keySecretRef": {"name": "masking", "key": "key"}}
 async def create(
     kube: Kubernetes, namespace: str, spec: JSON, name: str = "refresh", kind: Kind[Any] = DATABASE_SYNC_JOB
 ) -> JSON:
-    body = {
-        "apiVersion": API_VERSION,
-        "kind": kind.name,
-        "metadata": {"name": name, "namespace": namespace},
-        "spec": spec,
-    }
-    return await kube.create(objects_path(kind, namespace), body)
+    return await stored.make(kube, kind, namespace, name, spec)
 
 
 def masked(*rules: JSON, **more: Any) -> JSON:
