@@ -18,7 +18,7 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
 
 @app.command()
 def render(
-    what: Annotated[list[str] | None, typer.Argument(help="crds, rbac, errors; all when absent.")] = None,
+    what: Annotated[list[str] | None, typer.Argument(help="crds, rbac, errors, openapi; all when absent.")] = None,
     root: Annotated[Path, typer.Option(help="The repository.")] = Path(),
 ) -> None:
     """Write the files that are generated from the code."""
@@ -41,7 +41,7 @@ def operator() -> None:
 
 @app.command()
 def api() -> None:
-    """Run the sidecar: health and metrics on port 8080, until SIGTERM."""
+    """Run the sidecar: health, metrics and the API on port 8080, until SIGTERM."""
     from .api import serve
 
     _logging()

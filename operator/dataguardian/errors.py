@@ -11,6 +11,10 @@
     │   │   ├── TargetNotEmpty          it would mix with what is in the target
     │   │   ├── TargetTooSmall          the disk of the target would be full
     │   │   └── PrerequisiteMissing     the target lacks a role or an extension of the source
+    │   ├── ConfirmationRequired    the phrase that confirms a restore is missing, or another one
+    │   ├── KeyReused               an Idempotency-Key came back with another request
+    │   ├── NotPossible             what is asked for makes no sense in the state that the object is in
+    │   ├── TooManyStreams          one caller holds too many streams open
     │   └── SyncRefused        64   a sync that could do harm, refused before anything is touched
     │       ├── SameDatabase            source and target are one database
     │       ├── ProductionTarget        the target is classified as production
@@ -34,6 +38,8 @@
     │   ├── QueueUnavailable        our Redis: backups go on, the sweep finds what waits
     │   └── LeadershipLost          another operator may lead now: this one ends, and starts again as a standby
     ├── PermissionRefused      77   credentials or rights
+    │   ├── Unauthenticated         a request to the API without a token that the cluster knows
+    │   └── Forbidden               the caller of the API lacks a right
     ├── ConfigInvalid          78   DataGuardian itself is set up wrongly
     ├── Interrupted            70   the runner could not tell how it ended; Kubernetes says why
     │   ├── OutOfMemory
@@ -134,6 +140,34 @@ class PrerequisiteMissing(RestoreRefused):
     """The target's server lacks a role or an extension that the backup needs."""
 
     code = "prerequisite-missing"
+
+
+class ConfirmationRequired(SpecInvalid):
+    """The phrase that confirms a restore is missing, or is another one."""
+
+    code = "restore-confirmation-required"
+
+    def __init__(self, what: str, *, remedy: str, expected_phrase: str = "") -> None:
+        super().__init__(what, remedy=remedy)
+        self.expected_phrase = expected_phrase
+
+
+class KeyReused(SpecInvalid):
+    """An Idempotency-Key came back with another request."""
+
+    code = "idempotency-key-reused"
+
+
+class NotPossible(SpecInvalid):
+    """What is asked for makes no sense in the state that the object is in."""
+
+    code = "not-possible"
+
+
+class TooManyStreams(SpecInvalid):
+    """One caller holds too many streams open."""
+
+    code = "too-many-streams"
 
 
 class SyncRefused(SpecInvalid):
@@ -272,6 +306,18 @@ class PermissionRefused(DataGuardianError):
     """Credentials were refused, or lack a right."""
 
     code, exit_status = "permission-refused", 77
+
+
+class Unauthenticated(PermissionRefused):
+    """A request to the API without a token that the cluster knows."""
+
+    code = "unauthenticated"
+
+
+class Forbidden(PermissionRefused):
+    """The caller of the API lacks a right."""
+
+    code = "forbidden"
 
 
 class ConfigInvalid(DataGuardianError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -41,7 +42,15 @@ def errors(root: Path) -> None:
     (root / "docs/errors.md").write_text(page)
 
 
-WHAT: dict[str, Callable[[Path], None]] = {"crds": crds, "rbac": rbac, "errors": errors}
+def openapi(root: Path) -> None:
+    """The OpenAPI document of the HTTP API."""
+    from .api.app import ENDPOINTS
+    from .api.openapi import document
+
+    (root / "docs/openapi.json").write_text(json.dumps(document(ENDPOINTS), indent=2, ensure_ascii=False) + "\n")
+
+
+WHAT: dict[str, Callable[[Path], None]] = {"crds": crds, "rbac": rbac, "errors": errors, "openapi": openapi}
 
 
 def _first_line(error: type) -> str:

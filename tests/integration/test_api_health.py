@@ -129,6 +129,7 @@ async def test_an_unknown_path_is_a_problem(client: Client) -> None:
         "detail": "GET /nothing: Not Found.",
         "code": "not-found",
         "remedy": "Check the path.",
+        "request_id": answer.headers["X-Request-Id"],
     }
 
 

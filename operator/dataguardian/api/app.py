@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
-from . import health, metrics
+from ..kube.client import Kubernetes
+from . import executions, health, me, metrics
+from .access import Access
 from .clients import Clients, Remembered
+from .endpoints import Endpoint
 from .inventory import OBJECTS_FOR_S, read_inventory
-from .problems import problems
+from .mount import mounted
+from .openapi import document
+from .problems import REQUEST_ID, problems
+from .state import STATE, State
 
+# Open to everybody who reaches the port: probes, Prometheus, and what the API is.
 ROUTES = (
     web.get("/health", health.show),
     web.get("/metrics", metrics.show),
 )
+ENDPOINTS: tuple[Endpoint, ...] = (*me.ENDPOINTS, *executions.ENDPOINTS)
 
+LONGEST_BODY = 64 * 1024
+NAMESPACES_FOR_S = 10.0
 HEADERS = {
-    "Cache-Control": "no-store",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
     "Referrer-Policy": "no-referrer",
     "Server": "dataguardian",
@@ -25,14 +35,38 @@ HEADERS = {
 
 def make_app(clients: Clients) -> web.Application:
     """The application on these clients, which stay the caller's to open and close."""
-    app = web.Application(middlewares=[problems])
+    app = web.Application(middlewares=[problems], client_max_size=LONGEST_BODY)
+    app[STATE] = _state(clients)
     app[health.SERVICES] = Remembered(lambda: health.check(clients), seconds=health.CHECKED_FOR_S)
     app[metrics.INVENTORY] = Remembered(lambda: read_inventory(clients.kube), seconds=OBJECTS_FOR_S)
     app[metrics.QUEUE] = clients.queue
     app.on_response_prepare.append(_secure)
     app.add_routes(ROUTES)
+    app.add_routes([web.get("/api/openapi.json", _described()), *map(mounted, ENDPOINTS)])
     return app
 
 
-async def _secure(_: web.Request, response: web.StreamResponse) -> None:
+def _state(clients: Clients) -> State:
+    namespaces = Remembered(lambda: _namespaces(clients.kube), seconds=NAMESPACES_FOR_S)
+    return State(clients=clients, access=Access(kube=clients.kube, namespaces=namespaces.get))
+
+
+async def _namespaces(kube: Kubernetes) -> frozenset[str]:
+    found, _ = await kube.list("/api/v1/namespaces")
+    return frozenset(namespace["metadata"]["name"] for namespace in found)
+
+
+def _described() -> Handler:
+    described = document(ENDPOINTS)
+
+    async def show(_: web.Request) -> web.Response:
+        return web.json_response(described)
+
+    return show
+
+
+async def _secure(request: web.Request, response: web.StreamResponse) -> None:
     response.headers.update(HEADERS)
+    response.headers.setdefault("Cache-Control", "no-store")
+    if REQUEST_ID in request:
+        response.headers["X-Request-Id"] = request[REQUEST_ID]

@@ -14,6 +14,8 @@ from ..resources.common import GROUP
 
 # The verbs that the admission policies ask for, on the BackupExecution that a RestoreRequest names.
 RESTORE, RESTORE_VERIFY = "restore", "restore-verify"
+# No kind has this name: it is there so that the right to read the audit log can be given.
+AUDIT = "auditlogs"
 OPERATOR_RULES: tuple[Mapping[str, Any], ...] = (
     {
         "apiGroups": [GROUP],
@@ -43,6 +45,9 @@ OPERATOR_RULES: tuple[Mapping[str, Any], ...] = (
         "verbs": ["list", "watch"],
     },
     {"apiGroups": [""], "resources": ["namespaces"], "verbs": ["list", "watch"]},
+    # The API asks who its callers are, and what they may do.
+    {"apiGroups": ["authentication.k8s.io"], "resources": ["tokenreviews"], "verbs": ["create"]},
+    {"apiGroups": ["authorization.k8s.io"], "resources": ["subjectaccessreviews"], "verbs": ["create"]},
 )
 # In the operator's own namespace.
 LEASE_RULES: tuple[Mapping[str, Any], ...] = (
@@ -80,12 +85,14 @@ VERIFIER_RULES: tuple[Mapping[str, Any], ...] = (
 ADMIN_RULES: tuple[Mapping[str, Any], ...] = (
     {"apiGroups": [GROUP], "resources": ["restorerequests", "restoredrills", "databasesyncjobs"], "verbs": _WRITE},
     {"apiGroups": [GROUP], "resources": ["backupexecutions"], "verbs": [RESTORE, RESTORE_VERIFY]},
+    {"apiGroups": [GROUP], "resources": [AUDIT], "verbs": ["list"]},
 )
+# Each role is whole: who binds one of them alone gets what its name says.
 RULES: Mapping[str, tuple[Mapping[str, Any], ...]] = {
     "operator": OPERATOR_RULES,
     "lease": LEASE_RULES,
     "viewer": VIEWER_RULES,
-    "editor": EDITOR_RULES,
-    "verifier": VERIFIER_RULES,
-    "admin": ADMIN_RULES,
+    "editor": (*VIEWER_RULES, *EDITOR_RULES),
+    "verifier": (*VIEWER_RULES, *VERIFIER_RULES),
+    "admin": (*VIEWER_RULES, *EDITOR_RULES, *ADMIN_RULES),
 }

@@ -1,0 +1,162 @@
+"""Executions: what ran, runs and waits, with its log."""
+
+from __future__ import annotations
+
+import dataclasses
+from datetime import datetime
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from aiohttp import hdrs, web
+from pydantic import Field
+
+from ..domain.executions import State
+from ..errors import NotFound
+from ..history import reading
+from .endpoints import Call, Endpoint
+from .models import Answer, Asked, AskedMoment, ListQuery, Moment, Page
+from .paging import as_token, place_of
+
+Operation = Literal["backup", "restore", "verify", "sync"]
+Trigger = Literal["schedule", "manual", "retry", "sync", "import", "safety"]
+Name = Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[-a-z0-9.]+$")]
+TEXT = "text/plain"
+
+
+class ExecutionsQuery(ListQuery):
+    """Which executions."""
+
+    namespace: Name | None = Field(default=None, description="Only of this namespace.")
+    job: Name | None = Field(default=None, description="Only of jobs of this name.")
+    datasource: Name | None = Field(default=None, description="Only of this Datasource; of a sync that is the target.")
+    status: State | None = Field(default=None, description="Only in this state.")
+    operation: Operation | None = Field(default=None, description="Only of this operation.")
+    trigger: Trigger | None = Field(default=None, description="Only those that this started.")
+    since: AskedMoment | None = Field(default=None, description="Queued then or later; RFC 3339 with its zone.")
+    until: AskedMoment | None = Field(default=None, description="Queued before; RFC 3339 with its zone.")
+
+
+class LogQuery(Asked):
+    """In which form."""
+
+    format: Literal["json", "text"] = Field(default="json", description="`text` gives lines as a terminal shows them.")
+
+
+class Execution(Answer):
+    """One attempt at a backup, a restore, a verification or a sync."""
+
+    id: UUID = Field(description="Its id.")
+    operation: Operation = Field(description="What it does.")
+    namespace: str = Field(description="Namespace of its run object.")
+    name: str = Field(description="Name of its run object.")
+    job: str | None = Field(description="Job that it is a run of.")
+    datasource: str | None = Field(description="Datasource; of a sync the target.")
+    source: str | None = Field(description="Source of a sync.")
+    trigger: Trigger = Field(description="What started it.")
+    status: State = Field(description="State.")
+    queued_at: Moment = Field(description="When it was accepted.")
+    started_at: Moment | None = Field(description="When its Kubernetes Job was made.")
+    finished_at: Moment | None = Field(description="When it ended.")
+    dump_bytes: int | None = Field(description="Bytes of the dump.")
+    stored_bytes: int | None = Field(description="Bytes that were stored or read.")
+    checksum: str | None = Field(description="Checksum of what is stored, `sha256:…`.")
+    copies: list[dict[str, Any]] | None = Field(description="Copies of the backup.")
+    error_code: str | None = Field(description="Kind of failure; docs/errors.md has all.")
+    error_message: str | None = Field(description="What happened.")
+
+
+class ExecutionPage(Page[Execution]):
+    """A page of executions, newest first."""
+
+
+class Line(Answer):
+    """A line of a log."""
+
+    ts: str = Field(description="When, RFC 3339.")
+    level: str = Field(description="debug, info, success, warn or error.")
+    message: str = Field(description="What; begins with the operation in brackets.")
+
+
+class Log(Answer):
+    """The log of an execution; empty until it has ended."""
+
+    data: list[Line] = Field(description="Its lines, oldest first.")
+
+
+async def list_executions(call: Call) -> ExecutionPage:
+    """A page of the executions that the caller may know of."""
+    query: ExecutionsQuery = call.query
+    namespaces = await call.caller.namespaces("executions.read", query.namespace)
+    filters = query.filters()
+    place = place_of(query.continue_, filters, shape=(str, str))
+    wanted = reading.Filter(namespaces=namespaces, **query.model_dump(exclude={"namespace", "limit", "continue_"}))
+    after = (datetime.fromisoformat(place[0]), UUID(place[1])) if place else None
+    async with call.state.clients.history.connection() as connection:
+        found = await reading.executions(connection, wanted, after=after, limit=query.limit + 1)
+    page = found[: query.limit]
+    more = as_token((page[-1].queued_at.isoformat(), str(page[-1].id)), filters) if len(found) > len(page) else None
+    return ExecutionPage(data=[_told(each) for each in page], continue_=more)
+
+
+async def show(call: Call) -> Execution:
+    """One execution."""
+    return _told(await known(call))
+
+
+async def log(call: Call) -> Log | web.Response:
+    """Its log, as JSON or as text."""
+    found = await known(call)
+    async with call.state.clients.history.connection() as connection:
+        lines = await reading.log_of(connection, found.id)
+    if call.query.format == "json":
+        return Log(data=[Line(**line) for line in lines])
+    text = "".join(f"{line['ts']} {line['level']:<7} {line['message']}\n" for line in lines)
+    return web.Response(
+        text=text, content_type=TEXT, charset="utf-8", headers={hdrs.CACHE_CONTROL: "private, no-cache"}
+    )
+
+
+async def known(call: Call) -> reading.Execution:
+    """The execution in the path. Raises NotFound also when the caller may not know of it: ids tell nothing then."""
+    wanted = UUID(call.path("execution_id"))
+    async with call.state.clients.history.connection() as connection:
+        found = await reading.execution(connection, wanted)
+    # Asked in any case, so that an id that nobody has takes as long as one that is somebody else's.
+    if await call.caller.may("executions.read", found.namespace if found else "") and found:
+        return found
+    raise NotFound(f"There is no execution {wanted}.", remedy="Look for it in GET /api/executions.")
+
+
+def _told(row: reading.Execution) -> Execution:
+    return Execution(**dataclasses.asdict(row))
+
+
+ENDPOINTS = (
+    Endpoint(
+        method="GET",
+        path="/api/executions",
+        permission="executions.read",
+        summary="Executions, newest first.",
+        handler=list_executions,
+        query=ExecutionsQuery,
+        answer=ExecutionPage,
+    ),
+    Endpoint(
+        method="GET",
+        path="/api/executions/{execution_id}",
+        permission="executions.read",
+        summary="One execution.",
+        handler=show,
+        answer=Execution,
+    ),
+    Endpoint(
+        method="GET",
+        path="/api/executions/{execution_id}/logs",
+        permission="executions.read",
+        summary="The log of an execution.",
+        handler=log,
+        query=LogQuery,
+        answer=Log,
+        also={TEXT: "with `format=text`"},
+    ),
+)

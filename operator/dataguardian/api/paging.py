@@ -1,0 +1,47 @@
+"""``continue``: where the next page begins. Opaque to callers, and good for the list only that it came from."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ..errors import SpecInvalid
+
+Place = Sequence[str | int]  # the order's values of the last item of a page
+
+
+def as_token(place: Place, filters: Mapping[str, Any]) -> str:
+    """The text that a page gives for the next one."""
+    text = json.dumps([_digest(filters), *place], separators=(",", ":"))
+    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+def place_of(token: str | None, filters: Mapping[str, Any], *, shape: Sequence[type]) -> list[Any] | None:
+    """The place in a token, None without one. Raises SpecInvalid for a token of another list, or of nobody."""
+    if token is None:
+        return None
+    try:
+        padded = token + "=" * (-len(token) % 4)
+        place: list[Any]
+        digest, *place = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
+    except (binascii.Error, ValueError, TypeError):
+        raise _invalid("is no token of a page") from None
+    if digest != _digest(filters):
+        raise _invalid("comes from a list with other filters")
+    if [type(part) for part in place] != list(shape):
+        raise _invalid("is no token of this list")
+    return place
+
+
+def _digest(filters: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(filters, sort_keys=True, default=str).encode()).hexdigest()[:12]
+
+
+def _invalid(what: str) -> SpecInvalid:
+    return SpecInvalid(
+        f"continue: it {what}.", remedy="Send the `continue` of the page before with the same filters, or none."
+    )

@@ -1,0 +1,133 @@
+"""Executions as the API lists them: those of both tables in one order, a page at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from psycopg import AsyncConnection
+from psycopg.rows import class_row
+from psycopg.sql import SQL, Composed
+
+from ..domain.executions import State
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Execution:
+    """A row of either table, without its log. Times have a zone, sizes are bytes."""
+
+    id: UUID
+    operation: str  # backup, restore, verify or sync
+    namespace: str
+    job: str | None
+    name: str
+    datasource: str | None  # the target of a sync
+    source: str | None  # of a sync
+    trigger: str
+    status: State
+    queued_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    dump_bytes: int | None
+    stored_bytes: int | None
+    checksum: str | None
+    copies: list[Any] | None
+    error_code: str | None
+    error_message: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Filter:
+    """What is looked for; None means all. An empty set of namespaces finds nothing."""
+
+    namespaces: Collection[str] | None = None
+    job: str | None = None
+    datasource: str | None = None
+    status: State | None = None
+    operation: str | None = None
+    trigger: str | None = None
+    since: datetime | None = None  # by the time at which they were queued
+    until: datetime | None = None
+
+
+# Each part is what SQL makes of the field of the same name; one that is None is left out, so that an index serves.
+CONDITIONS: Mapping[str, SQL] = {
+    "namespaces": SQL("namespace = ANY (%(namespaces)s)"),
+    "job": SQL("job = %(job)s"),
+    "datasource": SQL("{datasource} = %(datasource)s"),
+    "status": SQL("status = %(status)s"),
+    "operation": SQL("{operation} = %(operation)s"),
+    "trigger": SQL("trigger = %(trigger)s"),
+    "since": SQL("queued_at >= %(since)s"),
+    "until": SQL("queued_at < %(until)s"),
+}
+AFTER = SQL("(queued_at < %(after_at)s OR (queued_at = %(after_at)s AND id > %(after_id)s))")
+COMMON = SQL(
+    "id, {operation} AS operation, namespace, job, name, {datasource} AS datasource, {source} AS source, "
+    "trigger, status, queued_at, started_at, finished_at, dump_bytes, {stored_bytes} AS stored_bytes, "
+    "{checksum} AS checksum, {copies} AS copies, error_code, error_message"
+)
+TABLES: tuple[Mapping[str, SQL], ...] = (
+    {
+        "table": SQL("backup_executions"),
+        "operation": SQL("operation"),
+        "datasource": SQL("datasource"),
+        "source": SQL("NULL"),
+        "stored_bytes": SQL("stored_bytes"),
+        "checksum": SQL("checksum"),
+        "copies": SQL("copies"),
+    },
+    {
+        "table": SQL("database_sync_executions"),
+        "operation": SQL("'sync'"),
+        "datasource": SQL("target"),
+        "source": SQL("source"),
+        "stored_bytes": SQL("NULL::bigint"),
+        "checksum": SQL("NULL"),
+        "copies": SQL("NULL::jsonb"),
+    },
+)
+NEWEST_FIRST = SQL(" ORDER BY queued_at DESC, id LIMIT %(limit)s")
+
+
+async def executions(
+    connection: AsyncConnection, wanted: Filter, *, after: tuple[datetime, UUID] | None, limit: int
+) -> list[Execution]:
+    """The newest that are wanted, those after a place in the order first; ``limit`` at most."""
+    values = {name: getattr(wanted, name) for name in CONDITIONS}
+    given = {
+        name: list(value) if name == "namespaces" else value for name, value in values.items() if value is not None
+    }
+    conditions = [CONDITIONS[name] for name in given]
+    if after is not None:
+        conditions.append(AFTER)
+        given |= {"after_at": after[0], "after_id": after[1]}
+    parts = [SQL("({})").format(_select(table, conditions, NEWEST_FIRST)) for table in TABLES]
+    statement = SQL(" UNION ALL ").join(parts) + NEWEST_FIRST
+    async with connection.cursor(row_factory=class_row(Execution)) as cursor:
+        return await (await cursor.execute(statement, {**given, "limit": limit})).fetchall()
+
+
+async def execution(connection: AsyncConnection, wanted: UUID) -> Execution | None:
+    """One execution."""
+    parts = [_select(table, [SQL("id = %(id)s")], SQL("")) for table in TABLES]
+    async with connection.cursor(row_factory=class_row(Execution)) as cursor:
+        return await (await cursor.execute(SQL(" UNION ALL ").join(parts), {"id": wanted})).fetchone()
+
+
+async def log_of(connection: AsyncConnection, wanted: UUID) -> list[dict[str, str]]:
+    """The lines of its log, oldest first; empty when none was recorded yet."""
+    lines = SQL("SELECT metadata -> 'execution_logs' FROM {table} WHERE id = %(id)s")
+    parts = [lines.format(table=table["table"]) for table in TABLES]
+    found = await (await connection.execute(SQL(" UNION ALL ").join(parts), {"id": wanted})).fetchone()
+    return (found and found[0]) or []
+
+
+def _select(table: Mapping[str, SQL], conditions: Collection[SQL], rest: SQL) -> Composed:
+    where = SQL(" AND ").join(condition.format(**table) for condition in conditions)
+    columns = COMMON.format(**table)
+    filtered = SQL(" WHERE ") + where if conditions else SQL("")
+    return SQL("SELECT ") + columns + SQL(" FROM {}").format(table["table"]) + filtered + rest

@@ -1,0 +1,42 @@
+"""What ``continue`` gives back, and which tokens are refused."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dataguardian.api.paging import as_token, place_of
+from dataguardian.errors import SpecInvalid
+
+FILTERS = st.dictionaries(st.text(max_size=8), st.text(max_size=8), max_size=3)
+
+
+@given(st.text(), st.integers(), FILTERS)
+def test_a_token_gives_back_its_place(text: str, number: int, filters: dict[str, str]) -> None:
+    assert place_of(as_token((text, number), filters), filters, shape=(str, int)) == [text, number]
+
+
+@given(FILTERS, FILTERS)
+def test_a_token_of_a_list_with_other_filters_is_refused(these: dict[str, str], those: dict[str, str]) -> None:
+    token = as_token(("a",), these)
+    if these == those:
+        assert place_of(token, those, shape=(str,)) == ["a"]
+    else:
+        with pytest.raises(SpecInvalid, match="other filters"):
+            place_of(token, those, shape=(str,))
+
+
+@given(st.text())
+def test_any_other_text_is_refused_and_breaks_nothing(text: str) -> None:
+    with pytest.raises(SpecInvalid, match="continue"):
+        place_of(text, {}, shape=(str, str))
+
+
+def test_a_token_of_a_list_with_another_order_is_refused() -> None:
+    with pytest.raises(SpecInvalid, match="no token of this list"):
+        place_of(as_token(("a", 1), {}), {}, shape=(str, str))
+
+
+def test_the_first_page_needs_no_token() -> None:
+    assert place_of(None, {}, shape=(str,)) is None
