@@ -88,6 +88,9 @@ def test_a_database_with_rows_gets_the_table_of_syncs_beside_them(
     postgres_server.sql(
         database,
         "DROP TABLE database_sync_executions",
+        "DROP FUNCTION dataguardian_stamp CASCADE",
+        "ALTER TABLE backup_executions DROP COLUMN recorded_at",
+        "DROP INDEX backup_executions_by_namespace, backup_executions_by_end",
         "UPDATE alembic_version SET version_num = '0003'",
         "INSERT INTO backup_executions (id, operation, namespace, name, trigger, status, queued_at)"
         " VALUES (gen_random_uuid(), 'backup', 'shop', 'x', 'safety', 'queued', now())",
@@ -110,7 +113,7 @@ def test_both_tables_of_executions_have_the_same_indexes(
         return [each.replace(table, "table").replace(datasource, "datasource") for each in found]
 
     backups, syncs = indexes("backup_executions", "datasource"), indexes("database_sync_executions", "target")
-    assert len(backups) == 5
+    assert len(backups) == 8
     assert sorted(syncs) == sorted(backups)
 
 
@@ -129,8 +132,8 @@ def test_migrations_at_once_run_once(
             future.result()
 
     steps = [vars(record)["from"] for record in caplog.records if vars(record).get("action") == "schema_ready"]
-    assert sorted(map(str, steps)) == ["0004", "0004", "0004", "None"]
-    assert postgres_server.rows(database, "SELECT version_num FROM alembic_version") == [("0004",)]
+    assert sorted(map(str, steps)) == ["0005", "0005", "0005", "None"]
+    assert postgres_server.rows(database, "SELECT version_num FROM alembic_version") == [("0005",)]
 
 
 def test_a_migration_that_fails_half_way_leaves_nothing(
