@@ -11,10 +11,6 @@
     │   │   ├── TargetNotEmpty          it would mix with what is in the target
     │   │   ├── TargetTooSmall          the disk of the target would be full
     │   │   └── PrerequisiteMissing     the target lacks a role or an extension of the source
-    │   ├── ConfirmationRequired    the phrase that confirms a restore is missing, or another one
-    │   ├── KeyReused               an Idempotency-Key came back with another request
-    │   ├── NotPossible             what is asked for makes no sense in the state that the object is in
-    │   ├── TooManyStreams          one caller holds too many streams open
     │   └── SyncRefused        64   a sync that could do harm, refused before anything is touched
     │       ├── SameDatabase            source and target are one database
     │       ├── ProductionTarget        the target is classified as production
@@ -140,34 +136,6 @@ class PrerequisiteMissing(RestoreRefused):
     """The target's server lacks a role or an extension that the backup needs."""
 
     code = "prerequisite-missing"
-
-
-class ConfirmationRequired(SpecInvalid):
-    """The phrase that confirms a restore is missing, or is another one."""
-
-    code = "restore-confirmation-required"
-
-    def __init__(self, what: str, *, remedy: str, expected_phrase: str = "") -> None:
-        super().__init__(what, remedy=remedy)
-        self.expected_phrase = expected_phrase
-
-
-class KeyReused(SpecInvalid):
-    """An Idempotency-Key came back with another request."""
-
-    code = "idempotency-key-reused"
-
-
-class NotPossible(SpecInvalid):
-    """What is asked for makes no sense in the state that the object is in."""
-
-    code = "not-possible"
-
-
-class TooManyStreams(SpecInvalid):
-    """One caller holds too many streams open."""
-
-    code = "too-many-streams"
 
 
 class SyncRefused(SpecInvalid):

@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 
 from pythonjsonlogger.json import JsonFormatter
 
+from .rfc3339 import written
+
 # Levels of the lines: success is a level of its own between info and warn.
 SUCCESS = 25
 _LEVELS = {
@@ -29,7 +31,7 @@ class _Lines(JsonFormatter):
         super().add_fields(log_data, record, message_dict)
         moment = datetime.fromtimestamp(record.created, UTC)
         head = {
-            "ts": moment.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "ts": written(moment),
             "level": _LEVELS.get(record.levelno, "info"),
             "message": record.getMessage(),
         }

@@ -19,10 +19,10 @@ Client = TestClient[Request, Application]
 
 
 @contextmanager
-def chart_roles(apiserver: ApiServer) -> Iterator[None]:
-    """The API server has the chart's ClusterRoles for people inside this block."""
-    helm = str(program("helm") / "helm")
-    chart = [helm, "template", "dataguardian", str(ROOT / "charts/dataguardian"), "--show-only=templates/roles.yaml"]
+def chart_parts(apiserver: ApiServer, *templates: str) -> Iterator[None]:
+    """The API server has what these templates of the chart make inside this block."""
+    only = [f"--show-only=templates/{name}.yaml" for name in templates]
+    chart = [str(program("helm") / "helm"), "template", "dataguardian", str(ROOT / "charts/dataguardian"), *only]
     rendered = subprocess.run([*chart, "--kube-version=1.31"], check=True, capture_output=True, text=True).stdout
     apiserver.kubectl("apply", "-f", "-", stdin=rendered)
     try:

@@ -18,7 +18,7 @@ from dataguardian.history import ExecutionRow, History, LogLine, SyncRow
 from dataguardian.queue import Queue
 
 from .apiserver import ApiServer
-from .callers import Client, Told, chart_roles, get, token_of
+from .callers import Client, Told, chart_parts, get, token_of
 from .clients import postgres_settings, redis_settings, until
 from .services import PostgresServer, RedisServer
 
@@ -41,7 +41,7 @@ class Scene:
 def people(apiserver: ApiServer) -> Iterator[tuple[str, str, dict[str, str | None]]]:
     """The namespaces, and the tokens by who has them."""
     here, there = apiserver.namespace(), apiserver.namespace()
-    with chart_roles(apiserver):
+    with chart_parts(apiserver, "roles"):
         yield (
             here,
             there,

@@ -9,7 +9,7 @@ import msgspec
 from dataguardian.domain import told as tellings
 from dataguardian.domain.plan import FilesystemTarget
 from dataguardian.domain.proof import proof_key
-from dataguardian.runner.lines import written
+from dataguardian.rfc3339 import written
 
 from .runs import Pod
 from .services import PostgresServer

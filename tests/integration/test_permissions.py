@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -10,7 +9,8 @@ import pytest
 import yaml
 
 from tests.integration.apiserver import ApiServer
-from tests.integration.services import ROOT, program, wait_until
+from tests.integration.callers import chart_parts
+from tests.integration.services import wait_until
 
 JSON = dict[str, Any]
 SPECS: dict[str, JSON] = {
@@ -39,14 +39,8 @@ SPECS: dict[str, JSON] = {
 @pytest.fixture(scope="module")
 def server(apiserver: ApiServer) -> Iterator[ApiServer]:
     """The API server with the chart's roles and policies."""
-    helm = program("helm") / "helm"
-    only = ["--show-only=templates/roles.yaml", "--show-only=templates/admission.yaml", "--kube-version=1.31"]
-    chart = [str(helm), "template", "dataguardian", str(ROOT / "charts/dataguardian"), *only]
-    rendered = subprocess.run(chart, check=True, capture_output=True, text=True).stdout
-    apiserver.kubectl("apply", "-f", "-", stdin=rendered)
-    yield apiserver
-    # Other tests make restores as whom they like.
-    apiserver.kubectl("delete", "-f", "-", stdin=rendered)
+    with chart_parts(apiserver, "roles", "admission"):  # other tests make restores as whom they like
+        yield apiserver
 
 
 @pytest.fixture(scope="module")

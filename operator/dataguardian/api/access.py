@@ -8,6 +8,7 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
+from weakref import WeakValueDictionary
 
 from aiohttp import web
 
@@ -28,17 +29,22 @@ class Answers:
 
     def __init__(self) -> None:
         self._known: dict[Any, tuple[float, Any]] = {}
+        self._asking: WeakValueDictionary[Any, asyncio.Lock] = WeakValueDictionary()
 
     async def get(self, question: Any, ask: Callable[[], Awaitable[Any]]) -> Any:
-        """The answer, asked for when it is not known; raises what asking raises, which is not remembered."""
-        known = self._known.get(question)
-        if known is not None and time.monotonic() < known[0]:
-            return known[1]
-        answer = await ask()
-        if len(self._known) >= REMEMBERED:
-            self._forget()
-        self._known[question] = (time.monotonic() + (YES_S if answer else NO_S), answer)
-        return answer
+        """The answer, asked for when it is not known, and once by askers at once.
+
+        Raises what asking raises, which is not remembered.
+        """
+        async with self._asking.setdefault(question, asyncio.Lock()):
+            known = self._known.get(question)
+            if known is not None and time.monotonic() < known[0]:
+                return known[1]
+            answer = await ask()
+            if len(self._known) >= REMEMBERED:
+                self._forget()
+            self._known[question] = (time.monotonic() + (YES_S if answer else NO_S), answer)
+            return answer
 
     def _forget(self) -> None:
         at = time.monotonic()
@@ -67,7 +73,7 @@ class Access:
                 "The token is none of this cluster, or is over.",
                 remedy="Make a new one: kubectl create token <service account>.",
             )
-        return Caller(access=self, person=person, token=token)
+        return Caller(access=self, person=person)
 
     async def has(self, person: Person, right: Right, namespace: str, name: str) -> bool:
         """Whether a person has a right."""
@@ -93,18 +99,12 @@ class Caller:
 
     access: Access
     person: Person
-    token: str = field(repr=False)
     asked: bool = False  # whether any right was asked for: an endpoint that forgets it is a defect
 
     @property
     def name(self) -> str:
         """The user's name, as the cluster knows it."""
         return self.person.name
-
-    @property
-    def kube(self) -> Kubernetes:
-        """The API server as the caller is let use it."""
-        return self.access.kube.with_token(self.token)
 
     async def missing(self, permission: Permission, namespace: str, name: str = "") -> Right | None:
         """The first right of a permission that the caller has not; all namespaces when it is empty."""

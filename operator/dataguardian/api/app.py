@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
@@ -57,10 +59,10 @@ async def _namespaces(kube: Kubernetes) -> frozenset[str]:
 
 
 def _described() -> Handler:
-    described = document(ENDPOINTS)
+    described = json.dumps(document(ENDPOINTS)).encode()
 
     async def show(_: web.Request) -> web.Response:
-        return web.json_response(described)
+        return web.Response(body=described, content_type="application/json")
 
     return show
 

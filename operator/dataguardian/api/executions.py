@@ -2,35 +2,35 @@
 
 from __future__ import annotations
 
-import dataclasses
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 from uuid import UUID
 
 from aiohttp import hdrs, web
 from pydantic import Field
 
-from ..domain.executions import State
+from ..domain.executions import Attempt, State
 from ..errors import NotFound
 from ..history import reading
+from ..history.run_rows import Trigger
+from ..resources.common import ObjectName
 from .endpoints import Call, Endpoint
 from .models import Answer, Asked, AskedMoment, ListQuery, Moment, Page
 from .paging import as_token, place_of
 
-Operation = Literal["backup", "restore", "verify", "sync"]
-Trigger = Literal["schedule", "manual", "retry", "sync", "import", "safety"]
-Name = Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[-a-z0-9.]+$")]
 TEXT = "text/plain"
 
 
 class ExecutionsQuery(ListQuery):
     """Which executions."""
 
-    namespace: Name | None = Field(default=None, description="Only of this namespace.")
-    job: Name | None = Field(default=None, description="Only of jobs of this name.")
-    datasource: Name | None = Field(default=None, description="Only of this Datasource; of a sync that is the target.")
+    namespace: ObjectName | None = Field(default=None, description="Only of this namespace.")
+    job: ObjectName | None = Field(default=None, description="Only of jobs of this name.")
+    datasource: ObjectName | None = Field(
+        default=None, description="Only of this Datasource; of a sync that is the target."
+    )
     status: State | None = Field(default=None, description="Only in this state.")
-    operation: Operation | None = Field(default=None, description="Only of this operation.")
+    operation: Attempt | None = Field(default=None, description="Only of this operation.")
     trigger: Trigger | None = Field(default=None, description="Only those that this started.")
     since: AskedMoment | None = Field(default=None, description="Queued then or later; RFC 3339 with its zone.")
     until: AskedMoment | None = Field(default=None, description="Queued before; RFC 3339 with its zone.")
@@ -46,7 +46,7 @@ class Execution(Answer):
     """One attempt at a backup, a restore, a verification or a sync."""
 
     id: UUID = Field(description="Its id.")
-    operation: Operation = Field(description="What it does.")
+    operation: Attempt = Field(description="What it does.")
     namespace: str = Field(description="Namespace of its run object.")
     name: str = Field(description="Name of its run object.")
     job: str | None = Field(description="Job that it is a run of.")
@@ -92,15 +92,15 @@ async def list_executions(call: Call) -> ExecutionPage:
     wanted = reading.Filter(namespaces=namespaces, **query.model_dump(exclude={"namespace", "limit", "continue_"}))
     after = (datetime.fromisoformat(place[0]), UUID(place[1])) if place else None
     async with call.state.clients.history.connection() as connection:
-        found = await reading.executions(connection, wanted, after=after, limit=query.limit + 1)
+        found = await reading.executions(connection, Execution, wanted, after=after, limit=query.limit + 1)
     page = found[: query.limit]
     more = as_token((page[-1].queued_at.isoformat(), str(page[-1].id)), filters) if len(found) > len(page) else None
-    return ExecutionPage(data=[_told(each) for each in page], continue_=more)
+    return ExecutionPage(data=page, continue_=more)
 
 
 async def show(call: Call) -> Execution:
     """One execution."""
-    return _told(await known(call))
+    return await known(call)
 
 
 async def log(call: Call) -> Log | web.Response:
@@ -116,19 +116,15 @@ async def log(call: Call) -> Log | web.Response:
     )
 
 
-async def known(call: Call) -> reading.Execution:
+async def known(call: Call) -> Execution:
     """The execution in the path. Raises NotFound also when the caller may not know of it: ids tell nothing then."""
     wanted = UUID(call.path("execution_id"))
     async with call.state.clients.history.connection() as connection:
-        found = await reading.execution(connection, wanted)
+        found = await reading.execution(connection, Execution, wanted)
     # Asked in any case, so that an id that nobody has takes as long as one that is somebody else's.
     if await call.caller.may("executions.read", found.namespace if found else "") and found:
         return found
     raise NotFound(f"There is no execution {wanted}.", remedy="Look for it in GET /api/executions.")
-
-
-def _told(row: reading.Execution) -> Execution:
-    return Execution(**dataclasses.asdict(row))
 
 
 ENDPOINTS = (

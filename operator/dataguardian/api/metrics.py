@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 from aiohttp import web
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
@@ -12,7 +12,7 @@ from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamil
 from prometheus_client.registry import Collector
 
 from .. import __version__
-from ..domain.executions import STATES, as_phase
+from ..domain.executions import STATES, Attempt, as_phase
 from ..errors import QueueUnavailable
 from ..queue import QUEUES, Queue
 from .clients import Remembered
@@ -21,7 +21,6 @@ from .inventory import JOB_KINDS, Inventory, JobKind, Jobs
 
 PREFIX = "dataguardian_"
 OBJECT = ("namespace", "name")
-OPERATIONS = ("backup", "restore", "verify", "sync")
 
 INVENTORY: web.AppKey[Remembered[Inventory | None]] = web.AppKey("inventory")
 QUEUE: web.AppKey[Queue] = web.AppKey("queue")
@@ -69,7 +68,9 @@ async def _depths(queue: Queue) -> dict[str, int]:
 
 def _of_objects(found: Inventory) -> Iterable[Metric]:
     executions = {
-        (operation, state): found.executions[operation, as_phase(state)] for operation in OPERATIONS for state in STATES
+        (operation, state): found.executions[operation, as_phase(state)]
+        for operation in get_args(Attempt)
+        for state in STATES
     }
     return (
         *(metric for job_kind in JOB_KINDS for metric in _of_jobs(job_kind, found.jobs[job_kind.operation])),

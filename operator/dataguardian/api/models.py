@@ -1,11 +1,13 @@
-"""What the bodies, queries and answers of the API are made of: snake case, times in UTC, nothing unknown taken."""
+"""What the queries and answers of the API are made of: snake case, times in UTC, nothing unknown taken."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any, Generic, TypeVar
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer
+
+from ..rfc3339 import written
 
 MOST = 500  # of one page
 USUAL = 50
@@ -13,12 +15,7 @@ USUAL = 50
 ItemT = TypeVar("ItemT")
 
 
-def rfc3339(moment: datetime) -> str:
-    """RFC 3339 in UTC, to the millisecond."""
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-Moment = Annotated[datetime, PlainSerializer(rfc3339, return_type=str, when_used="json")]
+Moment = Annotated[datetime, PlainSerializer(written, return_type=str, when_used="json")]
 # A moment that a caller names; one without a zone would mean another one to each reader.
 AskedMoment = AwareDatetime
 
@@ -30,7 +27,7 @@ class Answer(BaseModel):
 
 
 class Asked(BaseModel):
-    """A query or a body. A name that is misspelt is told, not passed by."""
+    """A query. A name that is misspelt is told, not passed by."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal, get_args
 
 State = Literal["queued", "running", "completed", "failed", "cancelled"]
+Attempt = Literal["backup", "restore", "verify", "sync"]  # what an execution is one of
 STATES: tuple[State, ...] = get_args(State)
 TERMINAL: frozenset[State] = frozenset({"completed", "failed", "cancelled"})
 _RANK: dict[State, int] = {"queued": 0, "running": 1, "completed": 2, "failed": 2, "cancelled": 2}

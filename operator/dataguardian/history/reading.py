@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import TypeVar
 from uuid import UUID
 
 from psycopg import AsyncConnection
@@ -14,29 +14,7 @@ from psycopg.sql import SQL, Composed
 
 from ..domain.executions import State
 
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Execution:
-    """A row of either table, without its log. Times have a zone, sizes are bytes."""
-
-    id: UUID
-    operation: str  # backup, restore, verify or sync
-    namespace: str
-    job: str | None
-    name: str
-    datasource: str | None  # the target of a sync
-    source: str | None  # of a sync
-    trigger: str
-    status: State
-    queued_at: datetime
-    started_at: datetime | None
-    finished_at: datetime | None
-    dump_bytes: int | None
-    stored_bytes: int | None
-    checksum: str | None
-    copies: list[Any] | None
-    error_code: str | None
-    error_message: str | None
+Shape = TypeVar("Shape")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,9 +72,17 @@ NEWEST_FIRST = SQL(" ORDER BY queued_at DESC, id LIMIT %(limit)s")
 
 
 async def executions(
-    connection: AsyncConnection, wanted: Filter, *, after: tuple[datetime, UUID] | None, limit: int
-) -> list[Execution]:
-    """The newest that are wanted, those after a place in the order first; ``limit`` at most."""
+    connection: AsyncConnection,
+    shape: type[Shape],
+    wanted: Filter,
+    *,
+    after: tuple[datetime, UUID] | None,
+    limit: int,
+) -> list[Shape]:
+    """The newest that are wanted, ``limit`` at most, from after a place in the order on; each is made a ``shape``.
+
+    It is given the columns of COMMON by name: times have a zone, sizes are bytes, a sync's datasource is its target.
+    """
     values = {name: getattr(wanted, name) for name in CONDITIONS}
     given = {
         name: list(value) if name == "namespaces" else value for name, value in values.items() if value is not None
@@ -107,14 +93,14 @@ async def executions(
         given |= {"after_at": after[0], "after_id": after[1]}
     parts = [SQL("({})").format(_select(table, conditions, NEWEST_FIRST)) for table in TABLES]
     statement = SQL(" UNION ALL ").join(parts) + NEWEST_FIRST
-    async with connection.cursor(row_factory=class_row(Execution)) as cursor:
+    async with connection.cursor(row_factory=class_row(shape)) as cursor:
         return await (await cursor.execute(statement, {**given, "limit": limit})).fetchall()
 
 
-async def execution(connection: AsyncConnection, wanted: UUID) -> Execution | None:
-    """One execution."""
+async def execution(connection: AsyncConnection, shape: type[Shape], wanted: UUID) -> Shape | None:
+    """One execution, as a ``shape``."""
     parts = [_select(table, [SQL("id = %(id)s")], SQL("")) for table in TABLES]
-    async with connection.cursor(row_factory=class_row(Execution)) as cursor:
+    async with connection.cursor(row_factory=class_row(shape)) as cursor:
         return await (await cursor.execute(SQL(" UNION ALL ").join(parts), {"id": wanted})).fetchone()
 
 

@@ -12,17 +12,14 @@ from typing import Literal
 
 import msgspec
 
+from ..rfc3339 import written
+
 Level = Literal["debug", "info", "success", "warn", "error"]
 
 
 def now() -> str:
     """This moment, written."""
     return written(datetime.now(UTC))
-
-
-def written(moment: datetime) -> str:
-    """A moment as the runner writes it everywhere: RFC 3339 in UTC with milliseconds."""
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 class Lines:

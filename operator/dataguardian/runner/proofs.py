@@ -12,8 +12,8 @@ from ..domain.preflight import TargetState
 from ..domain.proof import Proof
 from ..domain.report import Verification
 from ..errors import DataGuardianError
+from ..rfc3339 import written
 from .copy_choice import ChosenCopy
-from .lines import written
 from .run import Run
 
 

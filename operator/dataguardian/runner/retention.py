@@ -13,10 +13,10 @@ from ..domain.report import Report
 from ..domain.retention import Backup, Verdict, in_words, judge
 from ..domain.told import BackupKept, BackupRemoved, RemovalDeferred, UnfinishedRemoved
 from ..errors import Cancelled, DataGuardianError
+from ..rfc3339 import written
 from . import removal, unfinished
 from .attended import attended
 from .finding import Folder
-from .lines import written
 from .removal import Marker
 from .run import Run
 from .shelf import Shelf, backups, look
