@@ -25,9 +25,9 @@ from .session import Session
 HEAD_LIMIT = 64 * 1024
 # The end of the script stays here until all is proven: without it nothing is committed.
 TAIL_BYTES = 4096
-# Both programs work by pages of 4 KiB. To be woken for each would cost more than to move what a moment brings: at this
-# pace a pipe's 1 MiB makes 250 MB/s, several times what a server loads.
-PACE_SECONDS = 0.004
+# Both programs work by pages of 4 KiB. To be woken for each would cost more than to move what a moment brings. A pipe's
+# 1 MiB each time makes 1 GB/s at this pace; at 250 MB/s, wide rows were loaded a third slower than without us.
+PACE_SECONDS = 0.001
 _FAILED = select.POLLERR | select.POLLHUP
 
 
