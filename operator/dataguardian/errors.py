@@ -34,8 +34,6 @@
     │   ├── QueueUnavailable        our Redis: backups go on, the sweep finds what waits
     │   └── LeadershipLost          another operator may lead now: this one ends, and starts again as a standby
     ├── PermissionRefused      77   credentials or rights
-    │   ├── Unauthenticated         a request to the API without a token that the cluster knows
-    │   └── Forbidden               the caller of the API lacks a right
     ├── ConfigInvalid          78   DataGuardian itself is set up wrongly
     ├── Interrupted            70   the runner could not tell how it ended; Kubernetes says why
     │   ├── OutOfMemory
@@ -274,18 +272,6 @@ class PermissionRefused(DataGuardianError):
     """Credentials were refused, or lack a right."""
 
     code, exit_status = "permission-refused", 77
-
-
-class Unauthenticated(PermissionRefused):
-    """A request to the API without a token that the cluster knows."""
-
-    code = "unauthenticated"
-
-
-class Forbidden(PermissionRefused):
-    """The caller of the API lacks a right."""
-
-    code = "forbidden"
 
 
 class ConfigInvalid(DataGuardianError):

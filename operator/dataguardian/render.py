@@ -33,6 +33,7 @@ def rbac(root: Path) -> None:
 
 def errors(root: Path) -> None:
     """The reference of error codes."""
+    from .api import app as _  # for the errors of the API
     rows = [
         f"| `{error.code}` | {error.exit_status} | {'yes' if error.retryable else 'no'} | {_first_line(error)} |"
         for error in every_error()

@@ -130,8 +130,8 @@ def test_migrations_at_once_run_once(
             future.result()
 
     steps = [vars(record)["from"] for record in caplog.records if vars(record).get("action") == "schema_ready"]
-    assert sorted(map(str, steps)) == ["0005", "0005", "0005", "None"]
-    assert postgres_server.rows(database, "SELECT version_num FROM alembic_version") == [("0005",)]
+    assert sorted(map(str, steps)) == ["0006", "0006", "0006", "None"]
+    assert postgres_server.rows(database, "SELECT version_num FROM alembic_version") == [("0006",)]
 
 
 def test_a_migration_that_fails_half_way_leaves_nothing(

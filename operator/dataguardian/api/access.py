@@ -12,11 +12,11 @@ from weakref import WeakValueDictionary
 
 from aiohttp import web
 
-from ..errors import Forbidden, Unauthenticated
 from ..kube.client import Kubernetes
 from ..kube.reviews import Person, may, person_of
 from ..resources.common import GROUP
 from .permissions import RIGHTS, Permission, Right
+from .refusals import Forbidden, Unauthenticated
 
 YES_S, NO_S = 10.0, 2.0  # how long an answer is good
 ASKED_AT_ONCE = 16  # SubjectAccessReviews of one request
@@ -73,7 +73,7 @@ class Access:
                 "The token is none of this cluster, or is over.",
                 remedy="Make a new one: kubectl create token <service account>.",
             )
-        return Caller(access=self, person=person)
+        return Caller(access=self, person=person, token=token)
 
     async def has(self, person: Person, right: Right, namespace: str, name: str) -> bool:
         """Whether a person has a right."""
@@ -99,12 +99,18 @@ class Caller:
 
     access: Access
     person: Person
+    token: str = field(repr=False)
     asked: bool = False  # whether any right was asked for: an endpoint that forgets it is a defect
 
     @property
     def name(self) -> str:
         """The user's name, as the cluster knows it."""
         return self.person.name
+
+    @property
+    def kube(self) -> Kubernetes:
+        """The API server as the caller may use it: what is written is written as them."""
+        return self.access.kube.with_token(self.token)
 
     async def missing(self, permission: Permission, namespace: str, name: str = "") -> Right | None:
         """The first right of a permission that the caller has not; all namespaces when it is empty."""

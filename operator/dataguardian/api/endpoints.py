@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Literal
 
 from aiohttp import web
@@ -15,8 +16,11 @@ if TYPE_CHECKING:
     from .access import Caller
     from .state import State
 
+# Of a job; namespaces have no dots, so the first one parts it.
+JOB_ID = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?\.[a-z0-9]([-a-z0-9.]*[a-z0-9])?"
 EXECUTION_ID = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 IDS: Mapping[str, tuple[str, str]] = {
+    "job_id": (JOB_ID, "`<namespace>.<name>` of the job."),
     "execution_id": (EXECUTION_ID, "UUID of the execution."),
 }
 
@@ -29,13 +33,30 @@ class Call:
     state: State
     caller: Caller
     query: Any = None  # an instance of the endpoint's query
+    body: Any = None  # and of its body
+    request_id: str = ""
 
     def path(self, name: str) -> str:
         """A part of the path, by the name that it has in IDS."""
         return self.request.match_info[name]
 
+    @property
+    def job(self) -> tuple[str, str]:
+        """Namespace and name of the job in the path."""
+        namespace, _, name = self.path("job_id").partition(".")
+        return namespace, name
 
-Handler = Callable[[Call], Awaitable[BaseModel | web.StreamResponse]]
+
+@dataclass(frozen=True, kw_only=True)
+class Reply:
+    """What a handler answers when a model alone does not say it all."""
+
+    body: BaseModel
+    status: int = HTTPStatus.OK
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+Handler = Callable[[Call], Awaitable[BaseModel | Reply | web.StreamResponse]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,15 +67,20 @@ class Endpoint:
     did not ask is replaced by 500. Whoever may have none is ``self``: it tells the caller of themselves only.
     """
 
-    method: Literal["GET"]
-    path: str  # with names of IDS in braces
+    method: Literal["GET", "POST"]
+    path: str  # with {job_id} or {execution_id}
     permission: Permission | Literal["self"]
     summary: str  # one line
     handler: Handler
     answer: type[BaseModel]
     query: type[BaseModel] | None = None
+    body: type[BaseModel] | None = None
+    status: int = HTTPStatus.OK
     # Other media types that it answers on request, by what is asked for, with what they are.
     also: Mapping[str, str] = field(default_factory=dict)
+    problems: Mapping[int, str] = field(default_factory=dict)  # beside those that every endpoint of its form has
+    idempotent: bool = False  # takes an Idempotency-Key
+    seconds: float | None = 4.5  # after which it is given up; None for a stream
 
     @property
     def name(self) -> str:

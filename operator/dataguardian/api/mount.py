@@ -4,25 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
 from http import HTTPStatus
 from typing import Any, TypeVar
 
 from aiohttp import hdrs, web
 from pydantic import BaseModel, ValidationError
 
-from ..errors import SpecInvalid, Unavailable
-from .endpoints import IDS, Call, Endpoint
+from ..errors import SpecInvalid
+from .endpoints import IDS, Call, Endpoint, Reply
+from .problems import REQUEST_ID
+from .refusals import TooSlow
 from .state import STATE
 
-ANSWERED_IN_S = 4.5
-
 ModelT = TypeVar("ModelT", bound=BaseModel)
-
-
-class TooSlow(Unavailable):
-    """A request was not answered in time."""
-
-    code = "too-slow"
 
 
 def mounted(endpoint: Endpoint) -> web.RouteDef:
@@ -30,11 +25,11 @@ def mounted(endpoint: Endpoint) -> web.RouteDef:
 
     async def handle(request: web.Request) -> web.StreamResponse:
         try:
-            async with asyncio.timeout(ANSWERED_IN_S):
+            async with asyncio.timeout(endpoint.seconds):
                 return await _handle(endpoint, request)
         except TimeoutError as error:
             raise TooSlow(
-                f"The answer took longer than {ANSWERED_IN_S} s.",
+                f"The answer took longer than {endpoint.seconds} s.",
                 remedy="Look at /health, and ask again; a smaller `limit` helps lists.",
             ) from error
 
@@ -56,22 +51,27 @@ async def _handle(endpoint: Endpoint, request: web.Request) -> web.StreamRespons
         state=state,
         caller=caller,
         query=_read_query(endpoint.query, request) if endpoint.query else None,
+        body=await _read_body(endpoint.body, request) if endpoint.body else None,
+        request_id=request[REQUEST_ID],
     )
     answer = await endpoint.handler(call)
     if not caller.asked and endpoint.permission != "self":
         raise RuntimeError(f"{endpoint.name} asked for no permission")
     if isinstance(answer, web.StreamResponse):
         return answer
-    return _encoded(request, answer)
+    reply = answer if isinstance(answer, Reply) else Reply(body=answer, status=endpoint.status)
+    return _encoded(request, reply)
 
 
-def _encoded(request: web.Request, answer: BaseModel) -> web.Response:
-    body = answer.model_dump_json(by_alias=True).encode()
-    etag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
-    headers = {hdrs.ETAG: etag, hdrs.CACHE_CONTROL: "private, no-cache", hdrs.VARY: "Authorization, Accept"}
-    if _is_known(request, etag):
-        return web.Response(status=HTTPStatus.NOT_MODIFIED, headers=headers)
-    return web.Response(body=body, content_type="application/json", headers=headers)
+def _encoded(request: web.Request, reply: Reply) -> web.Response:
+    body = reply.body.model_dump_json(by_alias=True).encode()
+    headers = dict(reply.headers)
+    if request.method == hdrs.METH_GET:
+        etag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
+        headers |= {hdrs.ETAG: etag, hdrs.CACHE_CONTROL: "private, no-cache", hdrs.VARY: "Authorization, Accept"}
+        if _is_known(request, etag):
+            return web.Response(status=HTTPStatus.NOT_MODIFIED, headers=headers)
+    return web.Response(status=reply.status, body=body, content_type="application/json", headers=headers)
 
 
 def _is_known(request: web.Request, etag: str) -> bool:
@@ -90,12 +90,25 @@ def _read_query(model: type[ModelT], request: web.Request) -> ModelT:
     return _validated(model, given)
 
 
+async def _read_body(model: type[ModelT], request: web.Request) -> ModelT:
+    text = await request.read()
+    if text and request.content_type != "application/json":
+        raise web.HTTPUnsupportedMediaType(reason="The body must be application/json")
+    try:
+        given = json.loads(text) if text else {}
+    except (ValueError, RecursionError):
+        raise SpecInvalid("The body is no JSON.", remedy="Send a JSON object.") from None
+    if not isinstance(given, dict):
+        raise SpecInvalid("The body is no JSON object.", remedy="Send a JSON object.")
+    return _validated(model, given)
+
+
 def _validated(model: type[ModelT], given: dict[str, Any]) -> ModelT:
     try:
         return model.model_validate(given)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        field = ".".join(map(str, first["loc"])) or "query"
+        field = ".".join(map(str, first["loc"])) or "the request"
         known = ", ".join(each.alias or name for name, each in model.model_fields.items()) or "none"
         remedy = (
             f"Known names: {known}." if first["type"] == "extra_forbidden" else "Correct it; see /api/openapi.json."

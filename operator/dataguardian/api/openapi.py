@@ -26,6 +26,7 @@ PROBLEM = "application/problem+json"
 TEXT = {"schema": {"type": "string"}}
 HEADERS = {
     "If-None-Match": "The `ETag` of an answer that is known: 304 when it still holds.",
+    "Idempotency-Key": "Any text; sent again with the same request, it gives the same execution.",
 }
 # What an endpoint can answer beside its own answer, by what it is.
 OF_ALL: Texts = {
@@ -35,6 +36,11 @@ OF_ALL: Texts = {
 OF_PERMISSION: Texts = {HTTPStatus.FORBIDDEN: "The caller lacks a right; the problem names it."}
 OF_ID: Texts = {HTTPStatus.NOT_FOUND: "It does not exist, or the caller may not know that it does."}
 OF_INPUT: Texts = {HTTPStatus.UNPROCESSABLE_ENTITY: "A field is not as it must be; the problem names it."}
+OF_BODY: Texts = {
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "The body is too large.",
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "The body is no JSON.",
+    HTTPStatus.CONFLICT: "The object is in a state in which this makes no sense, or has changed meanwhile.",
+}
 OF_READ: Texts = {HTTPStatus.NOT_MODIFIED: "The answer that the caller knows still holds."}
 ANSWER_HEADERS = {
     "X-Request-Id": {"description": "The id of the request in logs and in the audit log.", "schema": {"type": "string"}}
@@ -44,7 +50,7 @@ ANSWER_HEADERS = {
 def document(endpoints: Iterable[Endpoint]) -> JSON:
     """The whole document. Paths and schemas are sorted, so that it changes only when the API does."""
     found = sorted(endpoints, key=lambda each: (each.path, each.method))
-    models = {model for each in found for model in (each.answer, each.query) if model} | {Problem}
+    models = {model for each in found for model in (each.answer, each.query, each.body) if model} | {Problem}
     schemas = _schemas(models)
     paths: JSON = {}
     for each in found:
@@ -78,7 +84,7 @@ def _schemas(models: Iterable[type[BaseModel]]) -> JSON:
 
 
 def _operation(endpoint: Endpoint, schemas: JSON) -> JSON:
-    return {
+    operation: JSON = {
         "operationId": endpoint.name,
         "summary": endpoint.summary,
         "description": _needs(endpoint),
@@ -86,6 +92,15 @@ def _operation(endpoint: Endpoint, schemas: JSON) -> JSON:
         "parameters": list(_parameters(endpoint, schemas)),
         "responses": _responses(endpoint),
     }
+    if endpoint.body:
+        content = {"application/json": {"schema": _reference(endpoint.body)}}
+        operation["requestBody"] = {"required": any_required(endpoint.body), "content": content}
+    return operation
+
+
+def any_required(model: type[BaseModel]) -> bool:
+    """Whether a body must be sent at all."""
+    return any(field.is_required() for field in model.model_fields.values())
 
 
 def _needs(endpoint: Endpoint) -> str:
@@ -110,7 +125,10 @@ def _parameters(endpoint: Endpoint, schemas: JSON) -> Iterator[JSON]:
                 "description": schema.get("description", ""),
                 "schema": {key: value for key, value in schema.items() if key not in ("description", "title")},
             }
-    yield _header("If-None-Match", 1024)
+    if endpoint.method == "GET":
+        yield _header("If-None-Match", 1024)
+    if endpoint.idempotent:
+        yield _header("Idempotency-Key", 255)
 
 
 def _header(name: str, longest: int) -> JSON:
@@ -121,15 +139,18 @@ def _header(name: str, longest: int) -> JSON:
 def _responses(endpoint: Endpoint) -> JSON:
     content: JSON = {"application/json": {"schema": _reference(endpoint.answer)}}
     content |= dict.fromkeys(endpoint.also, TEXT)
-    answer = {"description": HTTPStatus.OK.phrase, "headers": ANSWER_HEADERS, "content": content}
-    responses: JSON = {str(int(HTTPStatus.OK)): answer}
+    what = HTTPStatus(endpoint.status).phrase
+    responses: JSON = {str(int(endpoint.status)): {"description": what, "headers": ANSWER_HEADERS, "content": content}}
     problems: dict[int, str] = {
         **OF_ALL,
         **(OF_PERMISSION if endpoint.permission != "self" else {}),
         **(OF_ID if "{" in endpoint.path else {}),
-        **(OF_INPUT if endpoint.query else {}),
+        **(OF_INPUT if endpoint.query or endpoint.body or endpoint.idempotent else {}),
+        **(OF_BODY if endpoint.method == "POST" else {}),
+        **endpoint.problems,
     }
-    responses |= {str(int(status)): {"description": text} for status, text in OF_READ.items()}
+    if endpoint.method == "GET":
+        responses |= {str(int(status)): {"description": text} for status, text in OF_READ.items()}
     for status, text in sorted(problems.items()):
         responses[str(int(status))] = {
             "description": text,

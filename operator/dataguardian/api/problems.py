@@ -11,26 +11,34 @@ from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 from pydantic import BaseModel, Field
 
-from ..errors import DataGuardianError, NotFound, PermissionRefused, SpecInvalid, Unauthenticated, Unavailable
+from ..errors import DataGuardianError, NotFound, PermissionRefused, SpecInvalid, Unavailable
+from ..kube.client import Absent, Conflict
+from .refusals import ConfirmationRequired, NotPossible, TooManyStreams, Unauthenticated
 
 log = logging.getLogger(__name__)
 
 REQUEST_ID = web.RequestKey("request_id", str)  # X-Request-Id in its answer
 # The nearest class of an error decides; what is not here is our own fault, 500.
-STATUS: dict[type[DataGuardianError], HTTPStatus] = {
+STATUS: dict[type[Exception], HTTPStatus] = {
     SpecInvalid: HTTPStatus.UNPROCESSABLE_ENTITY,
+    NotPossible: HTTPStatus.CONFLICT,
+    TooManyStreams: HTTPStatus.TOO_MANY_REQUESTS,
     NotFound: HTTPStatus.NOT_FOUND,
+    Absent: HTTPStatus.NOT_FOUND,
+    Conflict: HTTPStatus.CONFLICT,
     Unauthenticated: HTTPStatus.UNAUTHORIZED,
     PermissionRefused: HTTPStatus.FORBIDDEN,
     Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 REMEDY = {
     HTTPStatus.NOT_FOUND: "Check the path.",
+    HTTPStatus.CONFLICT: "Read it again; it exists already or has changed.",
     HTTPStatus.METHOD_NOT_ALLOWED: "Use a method that the header Allow names.",
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "Send a smaller body.",
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "Send JSON, with the header `Content-Type: application/json`.",
     HTTPStatus.INTERNAL_SERVER_ERROR: "Report it with the log of the container `api`.",
 }
-RETRY_AFTER = {HTTPStatus.SERVICE_UNAVAILABLE: "5"}
+RETRY_AFTER = {HTTPStatus.SERVICE_UNAVAILABLE: "5", HTTPStatus.TOO_MANY_REQUESTS: "5"}
 CHALLENGE = 'Bearer realm="dataguardian"'
 
 
@@ -44,6 +52,9 @@ class Problem(BaseModel):
     code: str = Field(description="Kind of error, e.g. `spec-invalid`; docs/errors.md has all.")
     remedy: str = Field(description="What to do about it.")
     request_id: str = Field(description="The id of the request, as in X-Request-Id and in logs.")
+    expected_phrase: str | None = Field(
+        default=None, description="The phrase that confirms; with `restore-confirmation-required`."
+    )
 
 
 @web.middleware
@@ -63,7 +74,13 @@ async def problems(request: web.Request, handler: Handler) -> web.StreamResponse
             answer.headers[hdrs.ALLOW] = allow
         return answer
     except DataGuardianError as error:
-        return _answer(request, status_of(error), code=error.code, detail=error.what, remedy=error.remedy)
+        phrase = error.expected_phrase if isinstance(error, ConfirmationRequired) else None
+        return _answer(
+            request, status_of(error), code=error.code, detail=error.what, remedy=error.remedy, phrase=phrase
+        )
+    except (Absent, Conflict) as error:
+        status = status_of(error)
+        return _answer(request, status, code=_kebab(status), detail=str(error))
     except Exception:  # a defect: its traceback goes to the log, not to the caller
         fields = {"action": "request_failed", "path": request.path, "request_id": request[REQUEST_ID]}
         log.exception("A request failed", extra=fields)
@@ -71,14 +88,20 @@ async def problems(request: web.Request, handler: Handler) -> web.StreamResponse
         return _answer(request, status, code="internal", detail="This is a defect of DataGuardian.")
 
 
-def status_of(error: DataGuardianError) -> HTTPStatus:
+def status_of(error: Exception) -> HTTPStatus:
     """The HTTP status that an error means."""
     named = (STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
     return next(named, HTTPStatus.INTERNAL_SERVER_ERROR)
 
 
 def _answer(
-    request: web.Request, status: HTTPStatus, *, code: str, detail: str, remedy: str | None = None
+    request: web.Request,
+    status: HTTPStatus,
+    *,
+    code: str,
+    detail: str,
+    remedy: str | None = None,
+    phrase: str | None = None,
 ) -> web.Response:
     problem = Problem(
         type=f"urn:dataguardian:problem:{code}",
@@ -88,11 +111,12 @@ def _answer(
         code=code,
         remedy=remedy or REMEDY.get(status, "Check the request."),
         request_id=request[REQUEST_ID],
+        expected_phrase=phrase,
     )
     headers = {hdrs.RETRY_AFTER: RETRY_AFTER[status]} if status in RETRY_AFTER else {}
     if status == HTTPStatus.UNAUTHORIZED:
         headers[hdrs.WWW_AUTHENTICATE] = CHALLENGE
-    body = problem.model_dump_json().encode()
+    body = problem.model_dump_json(exclude_none=True).encode()
     return web.Response(status=status, body=body, content_type="application/problem+json", headers=headers)
 
 

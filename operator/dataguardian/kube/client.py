@@ -17,7 +17,7 @@ import aiohttp
 from kubernetes.aio import client
 
 from ..domain.token_bucket import TokenBucket
-from ..errors import PermissionRefused, Unavailable
+from ..errors import ConfigInvalid, PermissionRefused, Unavailable
 from ..resources.common import GROUP, VERSION, Kind, ObjectMeta
 
 JSON = dict[str, Any]
@@ -82,9 +82,19 @@ class Kubernetes:
     one; a watch takes one for its start.
     """
 
-    def __init__(self, api: client.ApiClient, *, bucket: TokenBucket | None = None) -> None:
+    def __init__(self, api: client.ApiClient, *, bucket: TokenBucket | None = None, token: str | None = None) -> None:
         self._api = api
         self._bucket = bucket
+        self._token = token
+
+    def with_token(self, token: str) -> Kubernetes:
+        """The same server, asked as whom the token belongs to. Raises ConfigInvalid where it would be passed by."""
+        if self._api.configuration.cert_file:
+            raise ConfigInvalid(
+                "The connection to the API server has a client certificate, which goes before any token.",
+                remedy="Let the API run with a service account, or with a kubeconfig that has a token.",
+            )
+        return Kubernetes(self._api, bucket=self._bucket, token=token)
 
     async def get(self, path: str) -> JSON:
         """One object."""
@@ -207,12 +217,18 @@ class Kubernetes:
     ) -> aiohttp.ClientResponse:
         url = path + (f"?{urlencode(query)}" if query else "")
         headers = {"Content-Type": content_type, "Accept": "application/json, */*"}
+        if self._token is not None:
+            headers["Authorization"] = f"Bearer {self._token}"
         for tries_left in reversed(range(TRIES)):
             if self._bucket:
                 await asyncio.sleep(self._bucket.take(at=time.monotonic()))
             try:
                 request = await self._api.param_serialize(
-                    method, url, header_params=headers, body=body, auth_settings=["BearerToken"]
+                    method,
+                    url,
+                    header_params=headers,
+                    body=body,
+                    auth_settings=[] if self._token is not None else ["BearerToken"],
                 )
                 answer = await self._api.call_api(*request, _request_timeout=limit)
             except (aiohttp.ClientError, TimeoutError, OSError) as error:
