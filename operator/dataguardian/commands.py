@@ -14,6 +14,8 @@ from .settings import environment
 
 DESCRIPTION = "Backs up databases on Kubernetes, and proves that they can be restored."
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=DESCRIPTION)
+audit = typer.Typer(no_args_is_help=True, help="The audit log.")
+app.add_typer(audit, name="audit")
 
 
 @app.command()
@@ -57,6 +59,29 @@ def migrate(
 
     _logging()
     to_newest(settings.postgres(environment()), deadline_s=deadline_seconds)
+
+
+@audit.command("verify")
+def audit_verify(
+    expect_head: Annotated[str | None, typer.Option(help="SEQ:HASH, a head that was printed before.")] = None,
+) -> None:
+    """Check that the audit log is what was written; 65 and the first wrong row when it is not."""
+    from .history import History
+    from .history.chain import Head, as_head
+    from .history.verify import verify
+
+    try:
+        expected = as_head(expect_head) if expect_head is not None else None
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--expect-head") from None
+
+    async def verified() -> Head:
+        async with History(settings.postgres(environment())) as history:
+            return await verify(history, expected)
+
+    head = asyncio.run(verified())
+    typer.echo(f"{head.seq} rows are as they were written" + (f", with {expected} among them" if expected else ""))
+    typer.echo(f"head {head}")
 
 
 @app.command("bootstrap-secret")

@@ -18,6 +18,7 @@
     │       └── ColumnsUnclassified     columns of the source are neither masked nor allowed
     ├── BackupCorrupt          65   the stored bytes are not the bytes that were stored
     │   └── VerificationFailed      what was restored is not, or not provably, what was backed up
+    ├── AuditBroken            65   the audit log is not what was written
     ├── NotFound               66   a Secret, database, bucket, volume or backup that is named does not exist
     │   ├── NoCopyAvailable         no storage location has the backup
     │   └── NoRecentBackup          a drill found no completed backup that is young enough
@@ -176,6 +177,12 @@ class VerificationFailed(BackupCorrupt):
     """What was restored differs from what was backed up, or the backup has nothing to compare it with."""
 
     code = "verification-failed"
+
+
+class AuditBroken(DataGuardianError):
+    """The audit log is not what was written."""
+
+    code, exit_status = "audit-broken", 65
 
 
 class NotFound(DataGuardianError):

@@ -29,7 +29,7 @@ ROW = AuditRow(
 async def test_a_deed_that_is_told_twice_leaves_one_row_as_it_was_told_first(
     place: Place,
 ) -> None:
-    told = (await place.history.audit(ROW), await place.history.audit(replace(ROW, outcome="failure")))
+    told = (await place.history.audit(ROW), await place.history.audit(replace(ROW, outcome="failed")))
 
     assert told == (True, False)
     columns = "id::text, at, who, action, namespace, object_kind, object_name, outcome, detail, request_id"

@@ -19,6 +19,7 @@ from dataguardian.history.migrate import LOCK_KEY, migrate
 from dataguardian.settings import PostgresSettings
 
 from .clients import postgres_settings
+from .schemas import upgrade
 from .services import PostgresServer, free_port
 
 
@@ -84,12 +85,9 @@ def test_a_release_that_knows_fewer_columns_still_writes(
 def test_a_database_with_rows_gets_the_table_of_syncs_beside_them(
     postgres_server: PostgresServer, database: str, settings: PostgresSettings
 ) -> None:
-    migrate(settings, deadline_s=10)
+    upgrade(postgres_server, database, "0003")
     postgres_server.sql(
         database,
-        "DROP TABLE database_sync_executions",
-        "DROP INDEX backup_executions_by_namespace",
-        "UPDATE alembic_version SET version_num = '0003'",
         "INSERT INTO backup_executions (id, operation, namespace, name, trigger, status, queued_at)"
         " VALUES (gen_random_uuid(), 'backup', 'shop', 'x', 'safety', 'queued', now())",
     )
@@ -111,7 +109,7 @@ def test_both_tables_of_executions_have_the_same_indexes(
         return [each.replace(table, "table").replace(datasource, "datasource") for each in found]
 
     backups, syncs = indexes("backup_executions", "datasource"), indexes("database_sync_executions", "target")
-    assert len(backups) == 6
+    assert len(backups) == 8
     assert sorted(syncs) == sorted(backups)
 
 
@@ -130,8 +128,8 @@ def test_migrations_at_once_run_once(
             future.result()
 
     steps = [vars(record)["from"] for record in caplog.records if vars(record).get("action") == "schema_ready"]
-    assert sorted(map(str, steps)) == ["0006", "0006", "0006", "None"]
-    assert postgres_server.rows(database, "SELECT version_num FROM alembic_version") == [("0006",)]
+    assert sorted(map(str, steps)) == ["0007", "0007", "0007", "None"]
+    assert postgres_server.rows(database, "SELECT version_num FROM alembic_version") == [("0007",)]
 
 
 def test_a_migration_that_fails_half_way_leaves_nothing(

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import AsyncIterator
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from ..kube.client import Kubernetes
-from . import executions, health, me, metrics
+from . import audit_logs, executions, health, me, metrics
 from .access import Access
 from .clients import Clients, Remembered
 from .endpoints import Endpoint
@@ -17,13 +18,14 @@ from .mount import mounted
 from .openapi import document
 from .problems import REQUEST_ID, problems
 from .state import STATE, State
+from .trail import Trail
 
 # Open to everybody who reaches the port: probes, Prometheus, and what the API is.
 ROUTES = (
     web.get("/health", health.show),
     web.get("/metrics", metrics.show),
 )
-ENDPOINTS: tuple[Endpoint, ...] = (*me.ENDPOINTS, *executions.ENDPOINTS)
+ENDPOINTS: tuple[Endpoint, ...] = (*me.ENDPOINTS, *executions.ENDPOINTS, *audit_logs.ENDPOINTS)
 
 LONGEST_BODY = 64 * 1024
 NAMESPACES_FOR_S = 10.0
@@ -43,6 +45,7 @@ def make_app(clients: Clients) -> web.Application:
     app[metrics.INVENTORY] = Remembered(lambda: read_inventory(clients.kube), seconds=OBJECTS_FOR_S)
     app[metrics.QUEUE] = clients.queue
     app.on_response_prepare.append(_secure)
+    app.cleanup_ctx.append(_audited)
     app.add_routes(ROUTES)
     app.add_routes([web.get("/api/openapi.json", _described()), *map(mounted, ENDPOINTS)])
     return app
@@ -50,7 +53,13 @@ def make_app(clients: Clients) -> web.Application:
 
 def _state(clients: Clients) -> State:
     namespaces = Remembered(lambda: _namespaces(clients.kube), seconds=NAMESPACES_FOR_S)
-    return State(clients=clients, access=Access(kube=clients.kube, namespaces=namespaces.get))
+    access = Access(kube=clients.kube, namespaces=namespaces.get)
+    return State(clients=clients, access=access, trail=Trail(clients.history))
+
+
+async def _audited(app: web.Application) -> AsyncIterator[None]:
+    async with app[STATE].trail.writing():
+        yield
 
 
 async def _namespaces(kube: Kubernetes) -> frozenset[str]:

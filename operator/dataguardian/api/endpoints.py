@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from aiohttp import web
 from pydantic import BaseModel
 
+from .deeds import Deed
 from .permissions import Permission
 
 if TYPE_CHECKING:
@@ -35,6 +36,15 @@ class Call:
     query: Any = None  # an instance of the endpoint's query
     body: Any = None  # and of its body
     request_id: str = ""
+    deed: Deed = field(default_factory=Deed)  # the row of the audit log that a write becomes
+
+    def about(self, kind: str, namespace: str, name: str, *, action: str | None = None) -> None:
+        """Say which object a write is about that its path does not name, and what is done when the body decides it.
+
+        Said before anything can be refused, it stands in the audit log whatever follows.
+        """
+        self.deed.object_kind, self.deed.namespace, self.deed.object_name = kind, namespace, name
+        self.deed.action = action or self.deed.action
 
     def path(self, name: str) -> str:
         """A part of the path, by the name that it has in IDS."""
@@ -79,8 +89,13 @@ class Endpoint:
     # Other media types that it answers on request, by what is asked for, with what they are.
     also: Mapping[str, str] = field(default_factory=dict)
     problems: Mapping[int, str] = field(default_factory=dict)  # beside those that every endpoint of its form has
+    action: str | None = None  # of a write, as the audit log names it, e.g. backup_job.run
     idempotent: bool = False  # takes an Idempotency-Key
     seconds: float | None = 4.5  # after which it is given up; None for a stream
+
+    def __post_init__(self) -> None:
+        if (self.method == "GET") != (self.action is None):
+            raise ValueError(f"{self.method} {self.path}: a write has an action for the audit log, and a read has none")
 
     @property
     def name(self) -> str:

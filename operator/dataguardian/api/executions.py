@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
@@ -13,12 +14,21 @@ from ..domain.executions import Attempt, State
 from ..errors import NotFound
 from ..history import reading
 from ..history.run_rows import Trigger
+from ..resources import restore
+from ..resources.backup import BACKUP_EXECUTION
 from ..resources.common import ObjectName
+from ..resources.sync import DATABASE_SYNC_EXECUTION
 from .endpoints import Call, Endpoint
 from .models import Answer, Asked, AskedMoment, ListQuery, Moment, Page
 from .paging import as_token, place_of
 
 TEXT = "text/plain"
+KINDS: Mapping[Attempt, str] = {
+    "backup": BACKUP_EXECUTION.name,
+    "restore": restore.KIND.name,
+    "verify": restore.KIND.name,
+    "sync": DATABASE_SYNC_EXECUTION.name,
+}
 
 
 class ExecutionsQuery(ListQuery):
@@ -121,6 +131,8 @@ async def known(call: Call) -> Execution:
     wanted = UUID(call.path("execution_id"))
     async with call.state.clients.history.connection() as connection:
         found = await reading.execution(connection, Execution, wanted)
+    if found:
+        call.about(KINDS[found.operation], found.namespace, found.name)
     # Asked in any case, so that an id that nobody has takes as long as one that is somebody else's.
     if await call.caller.may("executions.read", found.namespace if found else "") and found:
         return found

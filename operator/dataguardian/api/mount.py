@@ -12,6 +12,7 @@ from aiohttp import hdrs, web
 from pydantic import BaseModel, ValidationError
 
 from ..errors import SpecInvalid
+from .deeds import Deed, deed_of, noted
 from .endpoints import IDS, Call, Endpoint, Reply
 from .problems import REQUEST_ID
 from .refusals import TooSlow
@@ -24,16 +25,23 @@ def mounted(endpoint: Endpoint) -> web.RouteDef:
     """The route of an endpoint."""
 
     async def handle(request: web.Request) -> web.StreamResponse:
-        try:
-            async with asyncio.timeout(endpoint.seconds):
-                return await _handle(endpoint, request)
-        except TimeoutError as error:
-            raise TooSlow(
-                f"The answer took longer than {endpoint.seconds} s.",
-                remedy="Look at /health, and ask again; a smaller `limit` helps lists.",
-            ) from error
+        if endpoint.action is None:
+            return await _in_time(endpoint, request, Deed())
+        deed = deed_of(endpoint.action, request)
+        return await noted(request, deed, lambda: _in_time(endpoint, request, deed))
 
     return web.route(endpoint.method, _pattern_of(endpoint.path), handle)
+
+
+async def _in_time(endpoint: Endpoint, request: web.Request, deed: Deed) -> web.StreamResponse:
+    try:
+        async with asyncio.timeout(endpoint.seconds):
+            return await _handle(endpoint, request, deed)
+    except TimeoutError as error:
+        raise TooSlow(
+            f"The answer took longer than {endpoint.seconds} s.",
+            remedy="Look at /health, and ask again; a smaller `limit` helps lists.",
+        ) from error
 
 
 def _pattern_of(path: str) -> str:
@@ -43,9 +51,10 @@ def _pattern_of(path: str) -> str:
     return path
 
 
-async def _handle(endpoint: Endpoint, request: web.Request) -> web.StreamResponse:
+async def _handle(endpoint: Endpoint, request: web.Request, deed: Deed) -> web.StreamResponse:
     state = request.app[STATE]
     caller = await state.access.caller(request)
+    deed.who = caller.name
     call = Call(
         request=request,
         state=state,
@@ -53,6 +62,7 @@ async def _handle(endpoint: Endpoint, request: web.Request) -> web.StreamRespons
         query=_read_query(endpoint.query, request) if endpoint.query else None,
         body=await _read_body(endpoint.body, request) if endpoint.body else None,
         request_id=request[REQUEST_ID],
+        deed=deed,
     )
     answer = await endpoint.handler(call)
     if not caller.asked and endpoint.permission != "self":

@@ -66,26 +66,34 @@ async def problems(request: web.Request, handler: Handler) -> web.StreamResponse
     except web.HTTPException as error:
         if error.status < HTTPStatus.BAD_REQUEST:
             raise
-        status = HTTPStatus(error.status)
-        answer = _answer(
-            request, status, code=_kebab(status), detail=f"{request.method} {request.path}: {error.reason}."
-        )
+        status, code = kind_of(error)
+        answer = _answer(request, status, code=code, detail=f"{request.method} {request.path}: {error.reason}.")
         if allow := error.headers.get(hdrs.ALLOW):
             answer.headers[hdrs.ALLOW] = allow
         return answer
     except DataGuardianError as error:
         phrase = error.expected_phrase if isinstance(error, ConfirmationRequired) else None
-        return _answer(
-            request, status_of(error), code=error.code, detail=error.what, remedy=error.remedy, phrase=phrase
-        )
+        status, code = kind_of(error)
+        return _answer(request, status, code=code, detail=error.what, remedy=error.remedy, phrase=phrase)
     except (Absent, Conflict) as error:
-        status = status_of(error)
-        return _answer(request, status, code=_kebab(status), detail=str(error))
-    except Exception:  # a defect: its traceback goes to the log, not to the caller
+        status, code = kind_of(error)
+        return _answer(request, status, code=code, detail=str(error))
+    except Exception as error:  # a defect: its traceback goes to the log, not to the caller
         fields = {"action": "request_failed", "path": request.path, "request_id": request[REQUEST_ID]}
         log.exception("A request failed", extra=fields)
-        status = HTTPStatus.INTERNAL_SERVER_ERROR
-        return _answer(request, status, code="internal", detail="This is a defect of DataGuardian.")
+        status, code = kind_of(error)
+        return _answer(request, status, code=code, detail="This is a defect of DataGuardian.")
+
+
+def kind_of(error: Exception) -> tuple[HTTPStatus, str]:
+    """The HTTP status and the code that an error means to a caller."""
+    if isinstance(error, web.HTTPException):
+        status = HTTPStatus(error.status)
+        return status, _kebab(status)
+    status = status_of(error)
+    if isinstance(error, DataGuardianError):
+        return status, error.code
+    return status, "internal" if status == HTTPStatus.INTERNAL_SERVER_ERROR else _kebab(status)
 
 
 def status_of(error: Exception) -> HTTPStatus:

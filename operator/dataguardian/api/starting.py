@@ -58,6 +58,7 @@ async def started(
                 remedy="Send a new key with a new request.",
             ) from None
     row = _row(run_kind, run_kind.kind.model.read(made))
+    call.deed.execution_id = row.id
     await _record(call, row)
     return Reply(
         body=_told(row),

@@ -8,6 +8,7 @@ from aiohttp import web
 
 from .access import Access
 from .clients import Clients
+from .trail import Trail
 
 
 @dataclass(kw_only=True)
@@ -16,6 +17,7 @@ class State:
 
     clients: Clients
     access: Access
+    trail: Trail
 
 
 STATE: web.AppKey[State] = web.AppKey("state")

@@ -65,7 +65,21 @@ class UnfinishedRemoved(msgspec.Struct, frozen=True, kw_only=True, tag="unfinish
     stored_bytes: int
 
 
-Told = ManifestFound | BackupKept | BackupRemoved | RemovalDeferred | UnfinishedRemoved
+class DatabaseSwept(msgspec.Struct, frozen=True, kw_only=True, tag="database_swept", tag_field="action"):
+    """A check or an expiry dropped a database of a verification or a sync that is over."""
+
+    database: str
+
+
+class PreviousDropped(msgspec.Struct, frozen=True, kw_only=True, tag="previous_dropped", tag_field="action"):
+    """A check or an expiry dropped what was a target before a Swap."""
+
+    database: str
+
+
+Told = (
+    ManifestFound | BackupKept | BackupRemoved | RemovalDeferred | UnfinishedRemoved | DatabaseSwept | PreviousDropped
+)
 
 
 def fields(told: Told) -> dict[str, Any]:

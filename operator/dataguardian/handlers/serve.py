@@ -17,6 +17,7 @@ from ..kube.connection import Fence, connect
 from ..queue import Queue
 from ..settings import OperatorSettings
 from ..workers import (
+    audit_head,
     backfill,
     cleanup,
     dispatcher,
@@ -35,6 +36,7 @@ from ..workers import (
     run_logs,
     watcher,
 )
+from ..workers.audit_head import AuditHead
 from ..workers.catalog import Catalog
 from ..workers.context import Context
 from ..workers.loop import forever
@@ -100,6 +102,7 @@ def _workers(context: Context, scheduler: Scheduler) -> list[Coroutine[Any, Any,
             for each in mirror.MIRRORED
         ),
         forever("backfill", backfill.Backfill(context).step, every_s=backfill.TICK_S),
+        forever("audit-head", AuditHead(context).step, every_s=audit_head.TICK_S),
         forever("health", partial(health.check_all, context), every_s=health.TICK_S),
         forever("lost-results", partial(lost_results.settle_all, context), every_s=lost_results.TICK_S),
         forever("catalogue", context.catalog.entries.refresh, every_s=entries.TICK_S),

@@ -20,6 +20,7 @@ from ..errors import HistoryUnavailable
 from ..settings import PostgresSettings, read_secret
 from . import audit, executions
 from .audit import AuditRow
+from .chain import Head
 from .executions import Recorded
 from .run_rows import RunRow
 
@@ -109,6 +110,11 @@ class History:
         async with self.connection() as connection:
             return await audit.add(connection, row)
 
+    async def audit_head(self) -> Head:
+        """The newest row of the audit log. Raises HistoryUnavailable or ConfigInvalid."""
+        async with self.connection() as connection:
+            return await audit.head(connection)
+
     async def check(self, *, limit_s: float = ANSWER_S) -> None:
         """Ask the server for an answer. Raises HistoryUnavailable or ConfigInvalid."""
         async with self.connection(limit_s=limit_s) as connection:
@@ -120,7 +126,10 @@ class History:
             if _is_quiet(connection):
                 return connection
             await connection.close()
-        return await psycopg.AsyncConnection.connect(**login(self._settings), autocommit=True)
+        connection = await psycopg.AsyncConnection.connect(**login(self._settings), autocommit=True)
+        # Whatever the database's default is: who waited for a lock has to see what was written meanwhile.
+        await connection.set_isolation_level(psycopg.IsolationLevel.READ_COMMITTED)
+        return connection
 
     async def _give_back(self, connection: psycopg.AsyncConnection) -> None:
         if connection.pgconn.transaction_status == TransactionStatus.IDLE:

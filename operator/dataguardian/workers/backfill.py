@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 from ..domain.executions import TERMINAL
-from ..history import RunRow, executions
+from ..history import RunRow, audit, executions
 from ..kube.client import JSON
 from ..kube.listing import pages
-from . import rows, run_logs
+from ..resources.common import Resource
+from . import audited, rows, run_logs
 from .comparison import Comparison
 from .context import Context, now
 from .operations import RUN_KINDS, RunKind
@@ -44,7 +47,9 @@ class Backfill:
         """Write the rows of one kind that are missing or behind; take its runs out of the open rows."""
         observed_at = now()
         async for bodies in pages(self._context.kube, run_kind.kind, JSON, silence_s=SILENCE_S):
-            page = _rows(run_kind, bodies, observed_at)
+            runs = [run_kind.kind.model.read(body) for body in bodies]
+            await self._audit(runs)
+            page = _rows(run_kind, runs, observed_at)
             open_rows.difference_update(page)
             recorded = await self._context.history.recorded(page.values())
             for row in page.values():
@@ -53,6 +58,16 @@ class Backfill:
                     await self._add(run_kind, row)
                 elif known.is_behind(row):
                     await rows.write(self._context.history.record, row)
+
+    async def _audit(self, runs: Sequence[Resource[Any, Any]]) -> None:
+        """Add what the audit log misses of what these runs have done."""
+        deeds = {row.id: row for run in runs for row in audited.deeds_of(run)}
+        if deeds:
+            async with self._context.history.connection() as connection:
+                there = await audit.known(connection, deeds)
+            for row in deeds.values():
+                if row.id not in there:
+                    rows.audit(self._context, row)
 
     async def _add(self, run_kind: RunKind, row: RunRow) -> None:
         """Write a row that is missing, and expect its log as long as there may be one."""
@@ -70,6 +85,6 @@ class Backfill:
         log.info("Rows of deleted runs were ended", extra={"action": "rows_ended", "rows": ended})
 
 
-def _rows(run_kind: RunKind, bodies: list[JSON], observed_at: datetime) -> dict[str, RunRow]:
-    found = (rows.row_of(run_kind, run_kind.kind.model.read(body), observed_at=observed_at) for body in bodies)
+def _rows(run_kind: RunKind, runs: Sequence[Resource[Any, Any]], observed_at: datetime) -> dict[str, RunRow]:
+    found = (rows.row_of(run_kind, run, observed_at=observed_at) for run in runs)
     return {row.id: row for row in found if row is not None}

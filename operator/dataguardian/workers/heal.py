@@ -15,7 +15,7 @@ from ..kube.jobs import Limits
 from ..resources import storage_location
 from ..resources.backup import BACKUP_EXECUTION, BACKUP_JOB
 from ..resources.storage_location import StorageLocation
-from . import side_jobs
+from . import audited, side_jobs
 from .context import Context, now
 from .entry_status import change_execution, read_entry
 from .side_jobs import Ended, SideJob, SideOperation
@@ -76,6 +76,7 @@ async def _ended(context: Context, end: Ended) -> None:
     if execution is None or execution.metadata.uid != end.uid:
         return
     targets = end.notes[TARGETS].split(",")
+    audited.tell_copies(context, end, targets)
     await change_execution(context, execution, lambda status: healed(status, end.report, targets))
     stored = {copy.location for copy in end.report.copies if copy.stored}
     for target in targets:

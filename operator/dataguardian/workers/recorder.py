@@ -29,7 +29,7 @@ from ..resources import backup
 from ..resources.backup import BackupExecution
 from ..resources.common import Resource
 from ..resources.sync import DatabaseSyncExecution
-from . import line, lost_results, rows, run_jobs, run_logs, sync_backups
+from . import audited, line, lost_results, rows, run_jobs, run_logs, sync_backups
 from .context import Context, now
 from .loop import attempt
 from .operations import RUN_KINDS, RunKind
@@ -160,6 +160,7 @@ def record_state(context: Context, run_kind: RunKind, run: Run, lines: Sequence[
     row = rows.row_of(run_kind, run, observed_at=now(), logs=lines)
     if row is not None:
         rows.keep(context, row)
+    audited.tell_run(context, run)
 
 
 def record_deleted(context: Context, run_kind: RunKind, run: Run) -> None:

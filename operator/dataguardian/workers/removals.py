@@ -69,7 +69,8 @@ async def _tell(context: Context, namespace: str, line: BackupRemoved) -> None:
         object_kind=BACKUP_EXECUTION.name,
         object_name=entry.name if entry else line.execution_name,
         outcome="success",
-        detail={"execution_id": line.execution_id, "location": line.location, "key": line.key, "reason": line.reason},
+        detail={"location": line.location, "key": line.key, "reason": line.reason},
+        execution_id=line.execution_id,
     )
     rows.audit(context, row)
     log.info(

@@ -23,6 +23,7 @@ from ..kube.client import JSON, Absent, ApiRefused, Conflict, jobs_path
 from ..kube.jobs import Limits, job_manifest
 from ..resources.common import Kind, Resource
 from ..resources.run_template import RunTemplate
+from . import audited
 from .context import Context, now
 from .loop import attempt
 from .pod_log import read_told
@@ -194,6 +195,7 @@ async def _settle(context: Context, side: SideOperation, job: JSON) -> None:
         end = await _end_of(context, there) if over else _stuck(job, obstacle or "")
         try:
             await side.ended(context, end)
+            await audited.tell_drops(context, end)
         except (HistoryUnavailable, ConfigInvalid):
             context.pauses.begin(pause, first=HISTORY_RETRY, longest=HISTORY_RETRY, now=now())
             raise

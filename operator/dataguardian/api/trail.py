@@ -1,0 +1,81 @@
+"""Rows of the audit log on their way to history: no request waits for Postgres, and an outage loses none."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from ..errors import DataGuardianError
+from ..history import AuditRow, History
+from ..workers.rows import write
+
+log = logging.getLogger(__name__)
+
+WAITING = 10_000  # rows at most; some ten megabytes
+RETRY_S = 2.0
+FLUSH_S = 5.0  # for what waits when the process ends
+
+
+class Trail:
+    """What the API has done and history has not got yet."""
+
+    def __init__(self, history: History, *, limit: int = WAITING) -> None:
+        self._history = history
+        self._waiting: deque[AuditRow] = deque()
+        self._limit = limit
+        self._news = asyncio.Event()
+
+    def note(self, row: AuditRow) -> None:
+        """Tell the log at once and history soon. With too many rows waiting the oldest stands in the log alone."""
+        fields = {"at": row.at.isoformat(), "who": row.who, "deed": row.action, "outcome": row.outcome, **row.detail}
+        about = {"namespace": row.namespace, "kind": row.object_kind, "name": row.object_name}
+        ids = {"audit_id": row.id, "execution": row.execution_id, "request_id": row.request_id}
+        log.info("%s: %s", row.action, row.outcome, extra={"action": "audit", **fields, "about": about, **ids})
+        while len(self._waiting) >= self._limit:
+            lost = self._waiting.popleft()
+            told = "The audit log has no room for a row that could not be written: only this log has it"
+            log.error(told, extra={"action": "audit_dropped", "audit_id": lost.id, "rows": self._limit})
+        self._waiting.append(row)
+        self._news.set()
+
+    @asynccontextmanager
+    async def writing(self) -> AsyncIterator[None]:
+        """Rows are written inside this block; at its end those that wait, as far as the time allows."""
+        task = asyncio.create_task(self._write_on())
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            await self._flush()
+
+    async def _write_on(self) -> None:
+        while True:
+            await self._news.wait()
+            self._news.clear()
+            try:
+                await self._write()
+            except DataGuardianError as error:
+                fields = {"action": "audit_waits", "rows": len(self._waiting), "code": error.code}
+                log.warning("%s", error, extra=fields)
+                await asyncio.sleep(RETRY_S)
+                self._news.set()
+
+    async def _write(self) -> None:
+        """Write what waits, the oldest first. Raises HistoryUnavailable or ConfigInvalid; the rest goes on waiting."""
+        while self._waiting:
+            row = self._waiting[0]
+            await write(self._history.audit, row)
+            if self._waiting and self._waiting[0] is row:  # it may have had to make room meanwhile
+                self._waiting.popleft()
+
+    async def _flush(self) -> None:
+        try:
+            async with asyncio.timeout(FLUSH_S):
+                await self._write()
+        except (TimeoutError, DataGuardianError) as error:
+            fields = {"action": "audit_dropped", "rows": len(self._waiting)}
+            log.error("Rows of the audit log stay in this log alone: %s", error, extra=fields)
