@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -33,7 +34,7 @@ def rbac(root: Path) -> None:
 
 def errors(root: Path) -> None:
     """The reference of error codes."""
-    from .api import app as _  # for the errors of the API
+    importlib.import_module(f"{__package__}.api.app")  # for the errors of the API
     rows = [
         f"| `{error.code}` | {error.exit_status} | {'yes' if error.retryable else 'no'} | {_first_line(error)} |"
         for error in every_error()

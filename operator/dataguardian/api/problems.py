@@ -72,7 +72,7 @@ async def problems(request: web.Request, handler: Handler) -> web.StreamResponse
             answer.headers[hdrs.ALLOW] = allow
         return answer
     except DataGuardianError as error:
-        phrase = error.expected_phrase if isinstance(error, ConfirmationRequired) else None
+        phrase = error.expected_phrase or None if isinstance(error, ConfirmationRequired) else None
         status, code = kind_of(error)
         return _answer(request, status, code=code, detail=error.what, remedy=error.remedy, phrase=phrase)
     except (Absent, Conflict) as error:

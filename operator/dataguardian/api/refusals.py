@@ -22,7 +22,7 @@ class ConfirmationRequired(SpecInvalid):
 
     code = "restore-confirmation-required"
 
-    def __init__(self, what: str, *, remedy: str, expected_phrase: str) -> None:
+    def __init__(self, what: str, *, remedy: str, expected_phrase: str = "") -> None:
         super().__init__(what, remedy=remedy)
         self.expected_phrase = expected_phrase
 
