@@ -11,7 +11,7 @@ from dataguardian.codec import CODECS
 from dataguardian.domain.manifest import CODEC_COMMAND, CODEC_SUFFIX
 from dataguardian.engines import ENGINES
 from dataguardian.handlers.triggers import GONE, SEEN
-from dataguardian.kube.rbac import OPERATOR_RULES, RESTORE, RESTORE_VERIFY
+from dataguardian.kube.rbac import CONTROLLER_RULES, RESTORE, RESTORE_VERIFY, RULES
 from dataguardian.resources import KINDS
 from dataguardian.resources.backup import Codec
 from dataguardian.resources.datasource import Engine
@@ -43,17 +43,24 @@ def test_error_codes_are_not_taken_twice_and_each_is_documented() -> None:
     assert [code for code in codes if f"`{code}`" not in page] == []
 
 
-def test_the_operator_may_not_read_secrets_nor_write_what_people_write() -> None:
-    for rule in OPERATOR_RULES:
+def test_the_controller_may_not_read_secrets_nor_write_what_people_write() -> None:
+    for rule in CONTROLLER_RULES:
         assert "secrets" not in rule["resources"]
         assert "*" not in [*rule["resources"], *rule["verbs"], *rule["apiGroups"]]
 
 
-def test_the_operator_may_verify_backups_and_not_restore_them() -> None:
-    verbs = [verb for rule in OPERATOR_RULES if "backupexecutions" in rule["resources"] for verb in rule["verbs"]]
+def test_the_controller_may_verify_backups_and_not_restore_them() -> None:
+    verbs = [verb for rule in CONTROLLER_RULES if "backupexecutions" in rule["resources"] for verb in rule["verbs"]]
 
     assert RESTORE_VERIFY in verbs
     assert RESTORE not in verbs
+
+
+@pytest.mark.parametrize(
+    ("verb", "holders"), [(RESTORE, {"admin"}), (RESTORE_VERIFY, {"admin", "verifier", "controller"})]
+)
+def test_the_verbs_of_restores_are_in_these_roles_alone(verb: str, holders: set[str]) -> None:
+    assert {role for role, rules in RULES.items() for rule in rules if verb in rule["verbs"]} == holders
 
 
 @pytest.mark.parametrize("sample", SAMPLES, ids=[sample.name for sample in SAMPLES])

@@ -100,13 +100,13 @@ def completed_backup(shop: Shop, name: str) -> JSON | None:
     return found if found and found.get("status", {}).get("phase") == "Completed" else None
 
 
-def test_editors_run_a_sync_and_only_admins_say_what_it_replaces(shop: Shop, staging: Staging) -> None:
-    editor, admin = account(shop, "editor"), account(shop, "admin")
+def test_operators_run_a_sync_and_only_admins_say_what_it_replaces(shop: Shop, staging: Staging) -> None:
+    operator, admin = account(shop, "operator"), account(shop, "admin")
     run = shop.object("DatabaseSyncExecution", "first", {"databaseSyncJobRef": {"name": "refresh"}})
 
-    said = shop.cluster.refused(staging.job(), user=editor)
+    said = shop.cluster.refused(staging.job(), user=operator)
     shop.cluster.create(staging.job(), user=admin)
-    shop.cluster.create(run, user=editor)
+    shop.cluster.create(run, user=operator)
 
     assert "databasesyncjobs" in said
     assert staging.ended("first")["phase"] == "Completed"

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import yaml
 
-from dataguardian.kube.rbac import LEASE_RULES, OPERATOR_RULES
+from dataguardian.kube.rbac import CONTROLLER_RULES, LEASE_RULES
 
 from .apiserver import ApiServer
 from .services import HOST, PostgresServer, RedisServer, Service
@@ -104,7 +104,7 @@ class Operator(Service):
             {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": name},
             *(
                 {"apiVersion": f"{group}/v1", "kind": kind, "metadata": name, "rules": rules}
-                for kind, rules in (("ClusterRole", OPERATOR_RULES), ("Role", LEASE_RULES))
+                for kind, rules in (("ClusterRole", CONTROLLER_RULES), ("Role", LEASE_RULES))
             ),
             *(
                 {

@@ -50,7 +50,7 @@ def people(apiserver: ApiServer) -> Iterator[tuple[str, str, dict[str, str | Non
                 "a stranger": "no-token-of-this-cluster",
                 "no role": token_of(apiserver, here, "no-role", role=None),
                 "viewer": token_of(apiserver, here, "viewer", role="viewer"),
-                "editor": token_of(apiserver, here, "editor", role="editor"),
+                "operator": token_of(apiserver, here, "operator", role="operator"),
                 "admin": token_of(apiserver, here, "admin", role="admin"),
                 "viewer elsewhere": token_of(apiserver, there, "viewer", role="viewer"),
                 "viewer of all": token_of(apiserver, there, "all", role="viewer", everywhere=True),
@@ -118,7 +118,7 @@ STATUS: dict[str, tuple[int, int, int]] = {
     "a stranger": (401, 401, 401),
     "no role": (403, 403, 404),
     "viewer": (200, 200, 200),
-    "editor": (200, 200, 200),
+    "operator": (200, 200, 200),
     "admin": (200, 200, 200),
     "viewer elsewhere": (200, 403, 404),
     "viewer of all": (200, 200, 200),
@@ -265,11 +265,11 @@ async def test_an_execution_that_nobody_has_is_not_found(scene: Scene, client: C
 
 
 async def test_callers_are_told_what_they_may_and_where(scene: Scene, client: Client) -> None:
-    me = (await get(client, "/api/access/me", scene.tokens["editor"])).body
+    me = (await get(client, "/api/access/me", scene.tokens["operator"])).body
     of_all = (await get(client, "/api/access/me", scene.tokens["viewer of all"])).body
 
     may = {each["permission"]: each["namespaces"] for each in me["permissions"]}
-    assert me["name"] == f"system:serviceaccount:{scene.here}:editor"
+    assert me["name"] == f"system:serviceaccount:{scene.here}:operator"
     assert may["backup_jobs.run"] == may["executions.control"] == may["executions.read"] == [scene.here]
     assert may["backups.restore"] == may["backups.restore_verify"] == may["audit.read"] == []
     assert {each["permission"] for each in of_all["permissions"] if each["everywhere"]} == {

@@ -47,7 +47,7 @@ def server(apiserver: ApiServer) -> Iterator[ApiServer]:
 def ask(server: ApiServer) -> Callable[..., str]:
     """What the API server says to somebody who creates a RestoreRequest; empty when it takes it."""
     namespace = server.namespace()
-    for user in ("verifier", "admin", "editor"):
+    for user in ("verifier", "admin", "operator"):
         bind = ["create", "rolebinding", user, f"--clusterrole=dataguardian-{user}", f"--user={user}", "-n", namespace]
         server.kubectl(*bind)
     rules = ["--verb=restore-verify", "--resource=backupexecutions.dataguardian.io", "--resource-name=second"]
@@ -91,18 +91,18 @@ def test_an_admin_may_all_of_it(ask: Callable[..., str], what: str) -> None:
 
 
 @pytest.mark.parametrize("what", SPECS)
-def test_an_editor_may_none_of_it(ask: Callable[..., str], what: str) -> None:
-    assert 'cannot create resource "restorerequests"' in ask("editor", SPECS[what])
+def test_an_operator_may_none_of_it(ask: Callable[..., str], what: str) -> None:
+    assert 'cannot create resource "restorerequests"' in ask("operator", SPECS[what])
 
 
-def test_an_editor_may_run_a_sync_and_only_an_admin_may_say_which_database_it_replaces(
+def test_an_operator_may_run_a_sync_and_only_an_admin_may_say_which_database_it_replaces(
     ask: Callable[..., str],
 ) -> None:
     run = {"databaseSyncJobRef": {"name": "refresh"}}
     job = {"sourceRef": {"name": "orders"}, "targetRef": {"name": "staging"}}
 
-    assert ask("editor", run, "DatabaseSyncExecution") == ""
-    assert 'cannot create resource "databasesyncjobs"' in ask("editor", job, "DatabaseSyncJob")
+    assert ask("operator", run, "DatabaseSyncExecution") == ""
+    assert 'cannot create resource "databasesyncjobs"' in ask("operator", job, "DatabaseSyncJob")
     assert 'cannot create resource "databasesyncexecutions"' in ask("verifier", run, "DatabaseSyncExecution")
     assert ask("admin", job, "DatabaseSyncJob") == ""
 

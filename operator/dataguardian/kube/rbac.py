@@ -1,6 +1,7 @@
-"""Who may do what: the operator's ClusterRole and Role, and the ClusterRoles for people; the chart has them from here.
+"""Who may do what: the rules of the ClusterRoles and Roles in the chart.
 
-No rule of the operator reads Secrets: checks and runs happen in pods that mount them.
+The controller is our program, and an operator is a person here. No rule of the controller reads Secrets: checks and
+runs happen in pods that mount them.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from ..resources.common import GROUP
 RESTORE, RESTORE_VERIFY = "restore", "restore-verify"
 # No kind has this name: it is there so that the right to read the audit log can be given.
 AUDIT = "auditlogs"
-OPERATOR_RULES: tuple[Mapping[str, Any], ...] = (
+CONTROLLER_RULES: tuple[Mapping[str, Any], ...] = (
     {
         "apiGroups": [GROUP],
         "resources": [kind.plural for kind in KINDS],
@@ -65,8 +66,8 @@ _WRITE = ["create", "update", "patch", "delete", "deletecollection"]
 VIEWER_RULES: tuple[Mapping[str, Any], ...] = (
     {"apiGroups": [GROUP], "resources": _EVERYTHING, "verbs": ["get", "list", "watch"]},
 )
-# Whoever may edit may end a restore, and may not begin one; may run a sync, and may not say which database it replaces.
-EDITOR_RULES: tuple[Mapping[str, Any], ...] = (
+# Whoever operates may end a restore, and may not begin one; may run a sync, and may not say which database it replaces.
+OPERATOR_RULES: tuple[Mapping[str, Any], ...] = (
     {
         "apiGroups": [GROUP],
         "resources": [
@@ -89,10 +90,10 @@ ADMIN_RULES: tuple[Mapping[str, Any], ...] = (
 )
 # Each role is whole: who binds one of them alone gets what its name says.
 RULES: Mapping[str, tuple[Mapping[str, Any], ...]] = {
-    "operator": OPERATOR_RULES,
+    "controller": CONTROLLER_RULES,
     "lease": LEASE_RULES,
     "viewer": VIEWER_RULES,
-    "editor": (*VIEWER_RULES, *EDITOR_RULES),
+    "operator": (*VIEWER_RULES, *OPERATOR_RULES),
     "verifier": (*VIEWER_RULES, *VERIFIER_RULES),
-    "admin": (*VIEWER_RULES, *EDITOR_RULES, *ADMIN_RULES),
+    "admin": (*VIEWER_RULES, *OPERATOR_RULES, *ADMIN_RULES),
 }
