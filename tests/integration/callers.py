@@ -57,6 +57,15 @@ async def get(client: Client, path: str, token: str | None, headers: Mapping[str
         return await told(answer)
 
 
+async def post(
+    client: Client, path: str, token: str | None, body: object = None, headers: Mapping[str, str] | None = None
+) -> Told:
+    """What the API answers to somebody who asks for something to be done; without a body when it is None."""
+    bearer = {"Authorization": f"Bearer {token}"} if token is not None else {}
+    async with client.post(path, json=body, headers={**bearer, **(headers or {})}) as answer:
+        return await told(answer)
+
+
 async def told(answer: ClientResponse) -> Told:
     """The answer, with its body as what its type says."""
     text = await answer.text()

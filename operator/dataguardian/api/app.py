@@ -9,7 +9,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from ..kube.client import Kubernetes
-from . import audit_logs, executions, health, me, metrics
+from . import audit_logs, executions, health, me, metrics, restores
 from .access import Access
 from .clients import Clients, Remembered
 from .endpoints import Endpoint
@@ -25,7 +25,12 @@ ROUTES = (
     web.get("/health", health.show),
     web.get("/metrics", metrics.show),
 )
-ENDPOINTS: tuple[Endpoint, ...] = (*me.ENDPOINTS, *executions.ENDPOINTS, *audit_logs.ENDPOINTS)
+ENDPOINTS: tuple[Endpoint, ...] = (
+    *me.ENDPOINTS,
+    *executions.ENDPOINTS,
+    *restores.ENDPOINTS,
+    *audit_logs.ENDPOINTS,
+)
 
 LONGEST_BODY = 64 * 1024
 NAMESPACES_FOR_S = 10.0

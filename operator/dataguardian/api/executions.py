@@ -21,6 +21,7 @@ from ..resources.sync import DATABASE_SYNC_EXECUTION
 from .endpoints import Call, Endpoint
 from .models import Answer, Asked, AskedMoment, ListQuery, Moment, Page
 from .paging import as_token, place_of
+from .reports import Preview, Verification
 
 TEXT = "text/plain"
 KINDS: Mapping[Attempt, str] = {
@@ -75,6 +76,14 @@ class Execution(Answer):
     error_message: str | None = Field(description="What happened.")
 
 
+class ExecutionDetail(Execution):
+    """One execution, with what a restore or a verification found."""
+
+    dry_run: bool = Field(description="Whether it is a restore that changes nothing and tells what would happen.")
+    verification: Verification | None = Field(description="What a verification found.")
+    preview: Preview | None = Field(description="What a dry run found.")
+
+
 class ExecutionPage(Page[Execution]):
     """A page of executions, newest first."""
 
@@ -108,7 +117,7 @@ async def list_executions(call: Call) -> ExecutionPage:
     return ExecutionPage(data=page, continue_=more)
 
 
-async def show(call: Call) -> Execution:
+async def show(call: Call) -> ExecutionDetail:
     """One execution."""
     return await known(call)
 
@@ -126,11 +135,11 @@ async def log(call: Call) -> Log | web.Response:
     )
 
 
-async def known(call: Call) -> Execution:
+async def known(call: Call) -> ExecutionDetail:
     """The execution in the path. Raises NotFound also when the caller may not know of it: ids tell nothing then."""
     wanted = UUID(call.path("execution_id"))
     async with call.state.clients.history.connection() as connection:
-        found = await reading.execution(connection, Execution, wanted)
+        found = await reading.execution(connection, ExecutionDetail, wanted)
     if found:
         call.about(KINDS[found.operation], found.namespace, found.name)
     # Asked in any case, so that an id that nobody has takes as long as one that is somebody else's.
@@ -155,7 +164,7 @@ ENDPOINTS = (
         permission="executions.read",
         summary="One execution.",
         handler=show,
-        answer=Execution,
+        answer=ExecutionDetail,
     ),
     Endpoint(
         method="GET",

@@ -48,6 +48,10 @@ COMMON = SQL(
     "trigger, status, queued_at, started_at, finished_at, dump_bytes, {stored_bytes} AS stored_bytes, "
     "{checksum} AS checksum, {copies} AS copies, error_code, error_message"
 )
+# Of one execution only: to read metadata unpacks the log that is in it.
+FOUND = SQL(
+    ", metadata ? 'dry_run' AS dry_run, metadata -> 'verification' AS verification, metadata -> 'preview' AS preview"
+)
 TABLES: tuple[Mapping[str, SQL], ...] = (
     {
         "table": SQL("backup_executions"),
@@ -68,6 +72,7 @@ TABLES: tuple[Mapping[str, SQL], ...] = (
         "copies": SQL("NULL::jsonb"),
     },
 )
+NOTHING = SQL("")
 NEWEST_FIRST = SQL(" ORDER BY queued_at DESC, id LIMIT %(limit)s")
 
 
@@ -98,8 +103,11 @@ async def executions(
 
 
 async def execution(connection: AsyncConnection, shape: type[Shape], wanted: UUID) -> Shape | None:
-    """One execution, as a ``shape``."""
-    parts = [_select(table, [SQL("id = %(id)s")], SQL("")) for table in TABLES]
+    """One execution, as a ``shape``: it is given the columns of COMMON and FOUND by name.
+
+    The latter are what a restore or a verification found, as its status has it, and whether it was a dry run.
+    """
+    parts = [_select(table, [SQL("id = %(id)s")], NOTHING, more=FOUND) for table in TABLES]
     async with connection.cursor(row_factory=class_row(shape)) as cursor:
         return await (await cursor.execute(SQL(" UNION ALL ").join(parts), {"id": wanted})).fetchone()
 
@@ -112,8 +120,8 @@ async def log_of(connection: AsyncConnection, wanted: UUID) -> list[dict[str, st
     return (found and found[0]) or []
 
 
-def _select(table: Mapping[str, SQL], conditions: Collection[SQL], rest: SQL) -> Composed:
+def _select(table: Mapping[str, SQL], conditions: Collection[SQL], rest: SQL, *, more: SQL = NOTHING) -> Composed:
     where = SQL(" AND ").join(condition.format(**table) for condition in conditions)
-    columns = COMMON.format(**table)
+    columns = COMMON.format(**table) + more
     filtered = SQL(" WHERE ") + where if conditions else SQL("")
     return SQL("SELECT ") + columns + SQL(" FROM {}").format(table["table"]) + filtered + rest

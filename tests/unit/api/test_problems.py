@@ -34,4 +34,5 @@ def test_an_error_has_the_status_of_its_family(error: type[DataGuardianError], s
 
 def test_every_retryable_error_says_that_another_try_may_work() -> None:
     for error in every_error():
-        assert (status_of(error("x", remedy="y")) == 503) == error.retryable
+        bare = error.__new__(error)  # some want more than a text to be made
+        assert (status_of(bare) == 503) == error.retryable
