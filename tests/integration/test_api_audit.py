@@ -129,7 +129,7 @@ def people(apiserver: ApiServer) -> Iterator[People]:
     with chart_parts(apiserver, "roles"):
         tokens = {
             "viewer": token_of(apiserver, here, "viewer", role="viewer"),
-            "editor": token_of(apiserver, here, "editor", role="editor"),
+            "operator": token_of(apiserver, here, "operator", role="operator"),
             "admin": token_of(apiserver, here, "admin", role="admin"),
             "admin of all": token_of(apiserver, there, "all", role="admin", everywhere=True),
         }
@@ -177,13 +177,13 @@ async def written(place: Place, number: int) -> list[dict[str, Any]]:
 
 ENDS: dict[str, tuple[str, dict[str, Any], int, str, str | None]] = {
     # who, the body → the status, the outcome and the code in the row
-    "done": ("editor", {"confirmation_phrase": SECRET}, 202, "success", None),
+    "done": ("operator", {"confirmation_phrase": SECRET}, 202, "success", None),
     "not allowed": ("viewer", {}, 403, "refused", "forbidden"),
-    "bad input": ("editor", {"ende": SECRET}, 422, "refused", "spec-invalid"),
-    "impossible": ("editor", {"end": "conflict"}, 409, "refused", "not-possible"),
-    "too slow": ("editor", {"end": "hang"}, 503, "failed", "too-slow"),
-    "a defect": ("editor", {"end": "bug"}, 500, "failed", "internal"),
-    "too large": ("editor", {"confirmation_phrase": SECRET * 4000}, 413, "refused", "request-entity-too-large"),
+    "bad input": ("operator", {"ende": SECRET}, 422, "refused", "spec-invalid"),
+    "impossible": ("operator", {"end": "conflict"}, 409, "refused", "not-possible"),
+    "too slow": ("operator", {"end": "hang"}, 503, "failed", "too-slow"),
+    "a defect": ("operator", {"end": "bug"}, 500, "failed", "internal"),
+    "too large": ("operator", {"confirmation_phrase": SECRET * 4000}, 413, "refused", "request-entity-too-large"),
 }
 
 
@@ -215,7 +215,7 @@ async def test_a_write_is_in_the_audit_log_however_it_ends(
 async def test_a_caller_whom_nobody_knows_and_a_read_leave_no_row(people: People, place: Place, client: Client) -> None:
     path = f"/api/backup-jobs/{people.here}.nightly/run"
     unknown = [await post(client, path, token) for token in (None, "no-token-of-this-cluster")]
-    await get(client, "/api/access/me", people.tokens["editor"])
+    await get(client, "/api/access/me", people.tokens["operator"])
 
     known_one = await post(client, path, people.tokens["viewer"])
 
@@ -234,7 +234,7 @@ async def recorded(place: Place, namespace: str) -> str:
     return id_
 
 
-@pytest.mark.parametrize(("who", "status"), [("editor", 200), ("viewer", 403)])
+@pytest.mark.parametrize(("who", "status"), [("operator", 200), ("viewer", 403)])
 async def test_an_execution_in_the_path_is_named_by_its_object_also_to_whom_it_is_refused(
     people: People, place: Place, client: Client, who: str, status: int
 ) -> None:
@@ -254,7 +254,7 @@ async def test_an_execution_of_a_namespace_that_the_caller_may_not_see_is_named_
 ) -> None:
     id_ = await recorded(place, people.there)
 
-    answer = await post(client, f"/api/executions/{id_}/cancel", people.tokens["editor"])
+    answer = await post(client, f"/api/executions/{id_}/cancel", people.tokens["operator"])
 
     (row,) = await written(place, 1)
     assert (answer.status, row["namespace"], row["outcome"]) == (404, people.there, "refused")
@@ -264,7 +264,7 @@ async def test_an_execution_of_a_namespace_that_the_caller_may_not_see_is_named_
 async def test_an_execution_that_nobody_has_is_named_by_its_id(people: People, place: Place, client: Client) -> None:
     id_ = str(uuid.uuid4())
 
-    await post(client, f"/api/executions/{id_}/cancel", people.tokens["editor"])
+    await post(client, f"/api/executions/{id_}/cancel", people.tokens["operator"])
 
     (row,) = await written(place, 1)
     assert (row["namespace"], row["object_name"], row["execution_id"], row["detail"]) == (
@@ -273,7 +273,7 @@ async def test_an_execution_that_nobody_has_is_named_by_its_id(people: People, p
 
 
 async def test_a_handler_can_say_what_it_does_and_to_which_object(people: People, place: Place, client: Client) -> None:
-    await post(client, f"/api/backup-jobs/{people.here}.nightly/run", people.tokens["editor"], {"end": "verify"})
+    await post(client, f"/api/backup-jobs/{people.here}.nightly/run", people.tokens["operator"], {"end": "verify"})
 
     (row,) = await written(place, 1)
     assert (row["action"], row["object_kind"], row["object_name"]) == ("backup.verify", "BackupExecution", "nightly-1")
@@ -300,7 +300,7 @@ async def test_no_secret_is_in_a_row_or_in_the_log(
     caplog.set_level("DEBUG")
     path = f"/api/backup-jobs/{people.here}.nightly/run"
     for body in ({"confirmation_phrase": SECRET}, {"x": SECRET}):
-        await post(client, path, people.tokens["editor"], body)
+        await post(client, path, people.tokens["operator"], body)
 
     rows = await written(place, 2)
 
@@ -308,7 +308,7 @@ async def test_no_secret_is_in_a_row_or_in_the_log(
     assert [(line["deed"], line["outcome"]) for line in lines] == [
         ("backup_job.run", "success"), ("backup_job.run", "refused"),
     ]  # fmt: skip
-    for secret in (SECRET, people.tokens["editor"]):
+    for secret in (SECRET, people.tokens["operator"]):
         assert secret not in str(rows)
         assert not any(secret in str(vars(record)) for record in caplog.records)
 
@@ -318,7 +318,7 @@ async def test_a_write_is_answered_while_postgres_is_away_and_its_row_is_written
 ) -> None:
     path = f"/api/backup-jobs/{people.here}.nightly/run"
     place.server.stop()
-    answers = [await post(client, path, people.tokens["editor"], {"end": end}) for end in ("verify", "conflict")]
+    answers = [await post(client, path, people.tokens["operator"], {"end": end}) for end in ("verify", "conflict")]
 
     place.server.start()
 
@@ -404,7 +404,7 @@ async def test_rows_are_shown_by_namespace_and_those_without_one_only_to_who_may
     elsewhere = await get(client, f"/api/audit-logs?namespace={told_of['there']}", people.tokens["admin"])
 
     assert {who: answer.status for who, answer in answers.items()} == {
-        "viewer": 403, "editor": 403, "admin": 200, "admin of all": 200,
+        "viewer": 403, "operator": 403, "admin": 200, "admin of all": 200,
     }  # fmt: skip
     assert seqs(answers["admin"]) == [5, 4, 1]
     assert seqs(answers["admin of all"]) == [5, 4, 3, 2, 1]
