@@ -8,7 +8,7 @@ import ssl
 import subprocess
 import uuid
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
@@ -21,7 +21,9 @@ from kubernetes.aio import client, config
 from dataguardian.domain.token_bucket import TokenBucket
 from dataguardian.kube.client import Kubernetes
 
+from .clients import until
 from .services import ROOT, Service, free_port, program
+from .valve import Valve
 
 TOKEN = "test-admin-token"
 AUDITED = ("create", "update", "patch", "delete", "deletecollection")
@@ -66,6 +68,8 @@ class ApiServer(Service):
 
     etcd: Etcd = field(default_factory=Etcd)
     audited: bool = False
+    _clients: int = field(default=0, init=False)
+    _ports: set[int] = field(default_factory=set, init=False)
 
     def prepare(self) -> None:
         new_key = ["openssl", "genrsa", "-out", str(self.folder / "service-accounts.key"), "2048"]
@@ -145,17 +149,51 @@ class ApiServer(Service):
 
     @asynccontextmanager
     async def connect(
-        self, *, user: str | None = None, bucket: TokenBucket | None = None, make: type[Kubernetes] = Kubernetes
+        self,
+        *,
+        user: str | None = None,
+        bucket: TokenBucket | None = None,
+        make: type[Kubernetes] = Kubernetes,
+        through: Valve | None = None,
     ) -> AsyncIterator[Kubernetes]:
-        """Our own client, as the administrator or somebody else."""
+        """Our own client, as the administrator or somebody else. After the last one no connection is left."""
+        self._ports.add((through or self).port)
+        self._clients += 1
+        try:
+            async with self._client(through) as api:
+                if user:
+                    api.default_headers["Impersonate-User"] = user
+                yield make(api, bucket=bucket)
+        finally:
+            self._clients -= 1
+            if not self._clients:
+                # What was cancelled is closed in the background, and the loop must not end before.
+                with suppress(TimeoutError):
+                    await until(self._is_left, what="all connections are closed", seconds=2)
+
+    @asynccontextmanager
+    async def _client(self, through: Valve | None) -> AsyncIterator[client.ApiClient]:
         configuration = client.Configuration()
         await config.load_kube_config(  # type: ignore[no-untyped-call]  # has no annotations
             str(self.kubeconfig), client_configuration=configuration
         )
+        if through:
+            configuration.host = f"https://{through.host}:{through.port}"
         async with client.ApiClient(configuration) as api:
-            if user:
-                api.default_headers["Impersonate-User"] = user
-            yield make(api, bucket=bucket)
+            yield api
+
+    async def _is_left(self) -> bool:
+        """Whether this process has no connection to it."""
+        return not self._is_connected()
+
+    def _is_connected(self) -> bool:
+        ours = set[str]()
+        for descriptor in Path("/proc/self/fd").iterdir():
+            with suppress(FileNotFoundError):
+                ours.add(str(descriptor.readlink()))
+        rows = [line.split() for line in Path("/proc/self/net/tcp").read_text().splitlines()[1:]]
+        peers = tuple(f":{port:04X}" for port in self._ports)
+        return any(row[2].endswith(peers) and f"socket:[{row[9]}]" in ours for row in rows)
 
     def _kubeconfig(self) -> dict[str, object]:
         server = {"server": f"https://{self.host}:{self.port}", "certificate-authority": str(self.certificate)}

@@ -84,7 +84,7 @@ async def nobody_asked(_: Call) -> Done:
 ENDPOINTS = (
     Endpoint(
         method="POST",
-        path="/api/backup-jobs/{job_id}/run",
+        path="/api/backup-jobs/{job_id}/tried",
         permission="backup_jobs.run",
         summary="Test.",
         handler=run_job,
@@ -95,7 +95,7 @@ ENDPOINTS = (
     ),
     Endpoint(
         method="POST",
-        path="/api/executions/{execution_id}/cancel",
+        path="/api/executions/{execution_id}/tried",
         permission="executions.control",
         summary="Test.",
         handler=cancel,
@@ -104,7 +104,7 @@ ENDPOINTS = (
     ),
     Endpoint(
         method="POST",
-        path="/api/backups/{execution_id}/restore",
+        path="/api/backups/{execution_id}/tried",
         permission="backups.restore",
         summary="Test.",
         handler=nobody_asked,
@@ -192,7 +192,7 @@ async def test_a_write_is_in_the_audit_log_however_it_ends(
     people: People, place: Place, client: Client, end: str
 ) -> None:
     who, body, status, outcome, code = ENDS[end]
-    path = f"/api/backup-jobs/{people.here}.nightly.eu/run"
+    path = f"/api/backup-jobs/{people.here}.nightly.eu/tried"
 
     answer = await post(client, path, people.tokens[who], body, **{"X-Request-Id": "walk-7"})
 
@@ -213,7 +213,7 @@ async def test_a_write_is_in_the_audit_log_however_it_ends(
 
 
 async def test_a_caller_whom_nobody_knows_and_a_read_leave_no_row(people: People, place: Place, client: Client) -> None:
-    path = f"/api/backup-jobs/{people.here}.nightly/run"
+    path = f"/api/backup-jobs/{people.here}.nightly/tried"
     unknown = [await post(client, path, token) for token in (None, "no-token-of-this-cluster")]
     await get(client, "/api/access/me", people.tokens["operator"])
 
@@ -240,7 +240,7 @@ async def test_an_execution_in_the_path_is_named_by_its_object_also_to_whom_it_i
 ) -> None:
     id_ = await recorded(place, people.here)
 
-    answer = await post(client, f"/api/executions/{id_}/cancel", people.tokens[who])
+    answer = await post(client, f"/api/executions/{id_}/tried", people.tokens[who])
 
     (row,) = await written(place, 1)
     assert answer.status == status
@@ -254,7 +254,7 @@ async def test_an_execution_of_a_namespace_that_the_caller_may_not_see_is_named_
 ) -> None:
     id_ = await recorded(place, people.there)
 
-    answer = await post(client, f"/api/executions/{id_}/cancel", people.tokens["operator"])
+    answer = await post(client, f"/api/executions/{id_}/tried", people.tokens["operator"])
 
     (row,) = await written(place, 1)
     assert (answer.status, row["namespace"], row["outcome"]) == (404, people.there, "refused")
@@ -264,7 +264,7 @@ async def test_an_execution_of_a_namespace_that_the_caller_may_not_see_is_named_
 async def test_an_execution_that_nobody_has_is_named_by_its_id(people: People, place: Place, client: Client) -> None:
     id_ = str(uuid.uuid4())
 
-    await post(client, f"/api/executions/{id_}/cancel", people.tokens["operator"])
+    await post(client, f"/api/executions/{id_}/tried", people.tokens["operator"])
 
     (row,) = await written(place, 1)
     assert (row["namespace"], row["object_name"], row["execution_id"], row["detail"]) == (
@@ -273,7 +273,7 @@ async def test_an_execution_that_nobody_has_is_named_by_its_id(people: People, p
 
 
 async def test_a_handler_can_say_what_it_does_and_to_which_object(people: People, place: Place, client: Client) -> None:
-    await post(client, f"/api/backup-jobs/{people.here}.nightly/run", people.tokens["operator"], {"end": "verify"})
+    await post(client, f"/api/backup-jobs/{people.here}.nightly/tried", people.tokens["operator"], {"end": "verify"})
 
     (row,) = await written(place, 1)
     assert (row["action"], row["object_kind"], row["object_name"]) == ("backup.verify", "BackupExecution", "nightly-1")
@@ -282,7 +282,7 @@ async def test_a_handler_can_say_what_it_does_and_to_which_object(people: People
 async def test_an_endpoint_that_forgot_who_may_is_told_to_have_failed(
     people: People, place: Place, client: Client
 ) -> None:
-    await post(client, f"/api/backups/{uuid.uuid4()}/restore", people.tokens["viewer"])
+    await post(client, f"/api/backups/{uuid.uuid4()}/tried", people.tokens["viewer"])
 
     (row,) = await written(place, 1)
     assert (row["action"], row["object_kind"], row["outcome"]) == ("backup.restore", "BackupExecution", "failed")
@@ -298,7 +298,7 @@ async def test_no_secret_is_in_a_row_or_in_the_log(
     people: People, place: Place, client: Client, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("DEBUG")
-    path = f"/api/backup-jobs/{people.here}.nightly/run"
+    path = f"/api/backup-jobs/{people.here}.nightly/tried"
     for body in ({"confirmation_phrase": SECRET}, {"x": SECRET}):
         await post(client, path, people.tokens["operator"], body)
 
@@ -316,7 +316,7 @@ async def test_no_secret_is_in_a_row_or_in_the_log(
 async def test_a_write_is_answered_while_postgres_is_away_and_its_row_is_written_later(
     people: People, place: Place, client: Client
 ) -> None:
-    path = f"/api/backup-jobs/{people.here}.nightly/run"
+    path = f"/api/backup-jobs/{people.here}.nightly/tried"
     place.server.stop()
     answers = [await post(client, path, people.tokens["operator"], {"end": end}) for end in ("verify", "conflict")]
 
@@ -333,7 +333,7 @@ async def test_what_waits_is_written_when_the_sidecar_ends(
 ) -> None:
     async with TestClient(TestServer(application)) as client:
         place.server.stop()
-        await post(client, f"/api/backup-jobs/{people.here}.nightly/run", people.tokens["viewer"])
+        await post(client, f"/api/backup-jobs/{people.here}.nightly/tried", people.tokens["viewer"])
         place.server.start()
 
     found = place.server.rows(place.database, "SELECT outcome FROM audit_logs")

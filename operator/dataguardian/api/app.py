@@ -9,7 +9,9 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from ..kube.client import Kubernetes
-from . import audit_logs, executions, health, me, metrics, restores
+from ..resources.backup import BACKUP_JOB
+from ..resources.sync import DATABASE_SYNC_JOB
+from . import audit_logs, backup_jobs, executions, health, job_objects, me, metrics, restores, sync_jobs
 from .access import Access
 from .clients import Clients, Remembered
 from .endpoints import Endpoint
@@ -19,18 +21,15 @@ from .openapi import document
 from .problems import REQUEST_ID, problems
 from .state import STATE, State
 from .trail import Trail
+from .watched import Watched, followed
 
 # Open to everybody who reaches the port: probes, Prometheus, and what the API is.
 ROUTES = (
     web.get("/health", health.show),
     web.get("/metrics", metrics.show),
 )
-ENDPOINTS: tuple[Endpoint, ...] = (
-    *me.ENDPOINTS,
-    *executions.ENDPOINTS,
-    *restores.ENDPOINTS,
-    *audit_logs.ENDPOINTS,
-)
+PARTS = (me, backup_jobs, sync_jobs, executions, restores, audit_logs)
+ENDPOINTS: tuple[Endpoint, ...] = tuple(endpoint for part in PARTS for endpoint in part.ENDPOINTS)
 
 LONGEST_BODY = 64 * 1024
 NAMESPACES_FOR_S = 10.0
@@ -49,6 +48,7 @@ def make_app(clients: Clients) -> web.Application:
     app[health.SERVICES] = Remembered(lambda: health.check(clients), seconds=health.CHECKED_FOR_S)
     app[metrics.INVENTORY] = Remembered(lambda: read_inventory(clients.kube), seconds=OBJECTS_FOR_S)
     app[metrics.QUEUE] = clients.queue
+    app.cleanup_ctx.append(_watching)
     app.on_response_prepare.append(_secure)
     app.cleanup_ctx.append(_audited)
     app.add_routes(ROUTES)
@@ -58,12 +58,23 @@ def make_app(clients: Clients) -> web.Application:
 
 def _state(clients: Clients) -> State:
     namespaces = Remembered(lambda: _namespaces(clients.kube), seconds=NAMESPACES_FOR_S)
-    access = Access(kube=clients.kube, namespaces=namespaces.get)
-    return State(clients=clients, access=access, trail=Trail(clients.history))
+    return State(
+        clients=clients,
+        access=Access(kube=clients.kube, namespaces=namespaces.get),
+        trail=Trail(clients.history),
+        backup_jobs=Watched(clients.kube, BACKUP_JOB, job_objects.BackupJob),
+        sync_jobs=Watched(clients.kube, DATABASE_SYNC_JOB, job_objects.SyncJob),
+    )
 
 
 async def _audited(app: web.Application) -> AsyncIterator[None]:
     async with app[STATE].trail.writing():
+        yield
+
+
+async def _watching(app: web.Application) -> AsyncIterator[None]:
+    state = app[STATE]
+    async with followed([state.backup_jobs, state.sync_jobs]):
         yield
 
 

@@ -32,7 +32,20 @@ KINDS: Mapping[Attempt, str] = {
 }
 
 
-class ExecutionsQuery(ListQuery):
+class RunsQuery(ListQuery):
+    """Which executions of one job."""
+
+    status: State | None = Field(default=None, description="Only in this state.")
+    trigger: Trigger | None = Field(default=None, description="Only those that this started.")
+    since: AskedMoment | None = Field(default=None, description="Queued then or later; RFC 3339 with its zone.")
+    until: AskedMoment | None = Field(default=None, description="Queued before; RFC 3339 with its zone.")
+
+    def values(self) -> dict[str, Any]:
+        """What is asked for, as ``reading.Filter`` has it."""
+        return self.model_dump(exclude={"namespace", "limit", "continue_"})
+
+
+class ExecutionsQuery(RunsQuery):
     """Which executions."""
 
     namespace: ObjectName | None = Field(default=None, description="Only of this namespace.")
@@ -40,11 +53,7 @@ class ExecutionsQuery(ListQuery):
     datasource: ObjectName | None = Field(
         default=None, description="Only of this Datasource; of a sync that is the target."
     )
-    status: State | None = Field(default=None, description="Only in this state.")
     operation: Attempt | None = Field(default=None, description="Only of this operation.")
-    trigger: Trigger | None = Field(default=None, description="Only those that this started.")
-    since: AskedMoment | None = Field(default=None, description="Queued then or later; RFC 3339 with its zone.")
-    until: AskedMoment | None = Field(default=None, description="Queued before; RFC 3339 with its zone.")
 
 
 class LogQuery(Asked):
@@ -106,9 +115,13 @@ async def list_executions(call: Call) -> ExecutionPage:
     """A page of the executions that the caller may know of."""
     query: ExecutionsQuery = call.query
     namespaces = await call.caller.namespaces("executions.read", query.namespace)
-    filters = query.filters()
+    return await page_of(call, reading.Filter(namespaces=namespaces, **query.values()), query.filters())
+
+
+async def page_of(call: Call, wanted: reading.Filter, filters: Mapping[str, Any]) -> ExecutionPage:
+    """A page of what is wanted; its ``continue`` is good for these filters only."""
+    query: RunsQuery = call.query
     place = place_of(query.continue_, filters, shape=(str, str))
-    wanted = reading.Filter(namespaces=namespaces, **query.model_dump(exclude={"namespace", "limit", "continue_"}))
     after = (datetime.fromisoformat(place[0]), UUID(place[1])) if place else None
     async with call.state.clients.history.connection() as connection:
         found = await reading.executions(connection, Execution, wanted, after=after, limit=query.limit + 1)

@@ -14,6 +14,7 @@ from .. import __version__
 from .endpoints import IDS, Endpoint
 from .permissions import RIGHTS
 from .problems import Problem
+from .starting import KEY, KEY_FORM
 
 JSON = dict[str, Any]
 Texts = Mapping[int, str]  # by HTTP status
@@ -26,7 +27,7 @@ PROBLEM = "application/problem+json"
 TEXT = {"schema": {"type": "string"}}
 HEADERS = {
     "If-None-Match": "The `ETag` of an answer that is known: 304 when it still holds.",
-    "Idempotency-Key": "Any text; sent again with the same request, it gives the same execution.",
+    KEY: "Any text; sent again with the same request, it gives the same execution.",
 }
 # What an endpoint can answer beside its own answer, by what it is.
 OF_ALL: Texts = {
@@ -45,6 +46,8 @@ OF_READ: Texts = {HTTPStatus.NOT_MODIFIED: "The answer that the caller knows sti
 ANSWER_HEADERS = {
     "X-Request-Id": {"description": "The id of the request in logs and in the audit log.", "schema": {"type": "string"}}
 }
+
+LOCATION = {"Location": {"description": "Path of the execution.", "schema": {"type": "string"}}}
 
 
 def document(endpoints: Iterable[Endpoint]) -> JSON:
@@ -126,13 +129,13 @@ def _parameters(endpoint: Endpoint, schemas: JSON) -> Iterator[JSON]:
                 "schema": {key: value for key, value in schema.items() if key not in ("description", "title")},
             }
     if endpoint.method == "GET":
-        yield _header("If-None-Match", 1024)
+        yield _header("If-None-Match", "^[ -~]{0,1024}$")
     if endpoint.idempotent:
-        yield _header("Idempotency-Key", 255)
+        yield _header(KEY, f"^{KEY_FORM}$")
 
 
-def _header(name: str, longest: int) -> JSON:
-    schema = {"type": "string", "maxLength": longest, "pattern": "^[ -~]*$"}
+def _header(name: str, form: str) -> JSON:
+    schema = {"type": "string", "pattern": form}
     return {"name": name, "in": "header", "required": False, "description": HEADERS[name], "schema": schema}
 
 
@@ -140,7 +143,8 @@ def _responses(endpoint: Endpoint) -> JSON:
     content: JSON = {"application/json": {"schema": _reference(endpoint.answer)}}
     content |= dict.fromkeys(endpoint.also, TEXT)
     what = HTTPStatus(endpoint.status).phrase
-    responses: JSON = {str(int(endpoint.status)): {"description": what, "headers": ANSWER_HEADERS, "content": content}}
+    headers = ANSWER_HEADERS | (LOCATION if endpoint.status == HTTPStatus.ACCEPTED else {})
+    responses: JSON = {str(int(endpoint.status)): {"description": what, "headers": headers, "content": content}}
     problems: dict[int, str] = {
         **OF_ALL,
         **(OF_PERMISSION if endpoint.permission != "self" else {}),

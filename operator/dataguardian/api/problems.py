@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field
 
 from ..errors import DataGuardianError, NotFound, PermissionRefused, SpecInvalid, Unavailable
 from ..kube.client import Absent, Conflict
-from .refusals import ConfirmationRequired, NotPossible, TooManyStreams, Unauthenticated
+from .refusals import ConfirmationRequired, NotPossible, TooManyStreams, Unauthenticated, as_told
 
 log = logging.getLogger(__name__)
 
@@ -72,9 +72,10 @@ async def problems(request: web.Request, handler: Handler) -> web.StreamResponse
             answer.headers[hdrs.ALLOW] = allow
         return answer
     except DataGuardianError as error:
-        phrase = error.expected_phrase or None if isinstance(error, ConfirmationRequired) else None
-        status, code = kind_of(error)
-        return _answer(request, status, code=code, detail=error.what, remedy=error.remedy, phrase=phrase)
+        told = as_told(error)
+        phrase = told.expected_phrase or None if isinstance(told, ConfirmationRequired) else None
+        status, code = kind_of(told)
+        return _answer(request, status, code=code, detail=told.what, remedy=told.remedy, phrase=phrase)
     except (Absent, Conflict) as error:
         status, code = kind_of(error)
         return _answer(request, status, code=code, detail=str(error))
@@ -90,9 +91,10 @@ def kind_of(error: Exception) -> tuple[HTTPStatus, str]:
     if isinstance(error, web.HTTPException):
         status = HTTPStatus(error.status)
         return status, _kebab(status)
-    status = status_of(error)
     if isinstance(error, DataGuardianError):
-        return status, error.code
+        told = as_told(error)
+        return status_of(told), told.code
+    status = status_of(error)
     return status, "internal" if status == HTTPStatus.INTERNAL_SERVER_ERROR else _kebab(status)
 
 

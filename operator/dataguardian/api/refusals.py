@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from ..errors import PermissionRefused, SpecInvalid, Unavailable
+from http import HTTPStatus
+
+from ..errors import DataGuardianError, PermissionRefused, SpecInvalid, Unavailable
+from ..kube.client import ApiRefused
+
+TERMINATING = "NamespaceTerminating"  # the API server's reason
 
 
 class Unauthenticated(PermissionRefused):
@@ -49,3 +54,17 @@ class TooSlow(Unavailable):
     """A request was not answered in time."""
 
     code = "too-slow"
+
+
+def as_told(error: DataGuardianError) -> DataGuardianError:
+    """The error as the caller is told of it: what the API server refused them is about their request and rights."""
+    if not isinstance(error, ApiRefused) or not error.delegated:
+        return error
+    said = error.said.rstrip(".") + "."
+    if error.status in (HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY):
+        return SpecInvalid(said, remedy="Correct what it names, and send the request again.")
+    if error.status == HTTPStatus.UNAUTHORIZED:
+        return Unauthenticated(said, remedy="Make a new token: kubectl create token <service account>.")
+    if TERMINATING in error.causes:
+        return NotPossible(said, remedy="The namespace is being deleted: nothing can be made in it any more.")
+    return ApiRefused(said, remedy="Ask an administrator for the right, the quota or the policy that it names.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import re
 import secrets
 from collections.abc import Mapping
 from contextlib import suppress
@@ -15,10 +16,11 @@ from typing import Any
 from aiohttp import hdrs
 
 from ..domain.naming import RunOperation
-from ..errors import DataGuardianError
-from ..history import RunRow, SyncRow
-from ..kube.client import JSON, Conflict, objects_path
+from ..errors import DataGuardianError, SpecInvalid
+from ..history import RunRow, SyncRow, reading
+from ..kube.client import JSON, Absent, Conflict, KubernetesUnavailable, objects_path
 from ..resources.common import API_VERSION, Resource
+from ..resources.execution import RUN_NAME_MAX
 from ..workers.operations import RUN_KINDS, RunKind
 from ..workers.rows import row_of
 from .endpoints import Call, Reply
@@ -26,9 +28,10 @@ from .executions import Execution
 from .refusals import KeyReused
 
 KEY = "Idempotency-Key"
+KEY_FORM = r"[ -~]{1,255}"
 REQUEST = "dataguardian.io/request"  # annotation: a digest of what was asked for
 NAME_DIGITS = 12
-RECORDED_WITHIN_S = 2.0
+LOOKED_UP_WITHIN_S = RECORDED_WITHIN_S = 1.5
 
 
 async def started(
@@ -36,12 +39,35 @@ async def started(
 ) -> Reply:
     """Create the run object as the caller, and answer 202 with the execution, which is queued.
 
-    The same Idempotency-Key of the same caller on the same path gives the same object, whose name is made of them: the
-    API server's 409 is the lock. Raises KeyReused when it asked for something else then; what ``Kubernetes`` raises.
+    A request that comes again with its Idempotency-Key gives the execution that it gave, also when that is over and its
+    object is deleted. Raises what ``made`` raises.
     """
+    name = name_of(call, prefix)
+    if over := await _over(call, operation, namespace, name):
+        call.deed.execution_id = str(over.id)
+        return _accepted(over)
+    return await accepted(call, await made(call, operation, namespace=namespace, name=name, spec=spec))
+
+
+def name_of(call: Call, prefix: str) -> str:
+    """The name of the run object of this request: the same one for the same Idempotency-Key of the same caller on the
+    same path, and a new one each time without a key. Raises SpecInvalid for a key that is none."""
+    key = _key(call)
+    if key is None:
+        return run_name(prefix, secrets.token_hex(NAME_DIGITS // 2))
+    return run_name(prefix, _digest([call.caller.name, call.request.method, call.request.path, key])[:NAME_DIGITS])
+
+
+def run_name(prefix: str, suffix: str) -> str:
+    """Both as the name of a run object; a prefix that is too long is cut."""
+    return f"{prefix[: RUN_NAME_MAX - len(suffix) - 1].rstrip('-.')}-{suffix}"
+
+
+async def made(call: Call, operation: RunOperation, *, namespace: str, name: str, spec: Mapping[str, Any]) -> RunRow:
+    """The execution of the run object of this name, created as the caller unless it is there: the API server's 409 is
+    the lock. Raises KeyReused when it asked for something else then; what ``Kubernetes`` raises."""
     run_kind = RUN_KINDS[operation]
     asked = _digest(spec)
-    name = f"{prefix}-{_suffix(call)}"
     body: JSON = {
         "apiVersion": API_VERSION,
         "kind": run_kind.kind.name,
@@ -49,22 +75,56 @@ async def started(
         "spec": spec,
     }
     try:
-        made = await call.caller.kube.create(objects_path(run_kind.kind, namespace), body)
-    except Conflict:
-        made = await call.caller.kube.get(objects_path(run_kind.kind, namespace, name))
-        if made["metadata"].get("annotations", {}).get(REQUEST) != asked:
+        run = await call.caller.kube.create(objects_path(run_kind.kind, namespace), body)
+    except Conflict as conflict:
+        present = await _present(call, run_kind, namespace, name)
+        if present is None:
+            raise KubernetesUnavailable(
+                f"The API server could not create it now: {conflict}.", remedy="Send the request again."
+            ) from conflict
+        if present["metadata"].get("annotations", {}).get(REQUEST) != asked:
             raise KeyReused(
                 f"{KEY}: this key came with another request before.",
                 remedy="Send a new key with a new request.",
             ) from None
-    row = _row(run_kind, run_kind.kind.model.read(made))
+        run = present
+    return _row(run_kind, run_kind.kind.model.read(run))
+
+
+async def accepted(call: Call, row: RunRow) -> Reply:
+    """The answer 202 with an execution, which history has before its caller can ask for it."""
     call.deed.execution_id = row.id
     await _record(call, row)
+    return _accepted(_told(row))
+
+
+def _accepted(execution: Execution) -> Reply:
     return Reply(
-        body=_told(row),
+        body=execution,
         status=HTTPStatus.ACCEPTED,
-        headers={hdrs.LOCATION: f"/api/executions/{row.id}"},
+        headers={hdrs.LOCATION: f"/api/executions/{execution.id}"},
     )
+
+
+async def _over(call: Call, operation: RunOperation, namespace: str, name: str) -> Execution | None:
+    """The execution of a request that came before, when history alone still has it."""
+    if _key(call) is None:
+        return None
+    found = None
+    with suppress(DataGuardianError):  # without Postgres the object alone tells
+        async with call.state.clients.history.connection(limit_s=LOOKED_UP_WITHIN_S) as connection:
+            found = await reading.named(connection, Execution, namespace, name)
+    if found is None or await _present(call, RUN_KINDS[operation], namespace, name) is not None:
+        return None
+    return found
+
+
+async def _present(call: Call, run_kind: RunKind, namespace: str, name: str) -> JSON | None:
+    """A run object that the caller has made; read with our own right, as who may create one need not have it."""
+    try:
+        return await call.state.clients.kube.get(objects_path(run_kind.kind, namespace, name))
+    except Absent:
+        return None
 
 
 def _row(run_kind: RunKind, run: Resource[Any, Any]) -> RunRow:
@@ -90,11 +150,16 @@ async def _record(call: Call, row: RunRow) -> None:
             await call.state.clients.history.record(row)
 
 
-def _suffix(call: Call) -> str:
-    key = call.request.headers.get(KEY)
-    if key is None:
-        return secrets.token_hex(NAME_DIGITS // 2)
-    return _digest([call.caller.name, call.request.method, call.request.path, key])[:NAME_DIGITS]
+def _key(call: Call) -> str | None:
+    given = call.request.headers.getall(KEY, [])
+    if not given:
+        return None
+    if len(given) > 1 or not re.fullmatch(KEY_FORM, given[0]):
+        raise SpecInvalid(
+            f"{KEY}: the header must stand in the request once, with 1 to 255 printable characters of ASCII.",
+            remedy="Send a new UUID as key with each new request.",
+        )
+    return given[0]
 
 
 def _digest(value: Any) -> str:

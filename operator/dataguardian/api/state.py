@@ -8,7 +8,9 @@ from aiohttp import web
 
 from .access import Access
 from .clients import Clients
+from .job_objects import BackupJob, SyncJob
 from .trail import Trail
+from .watched import Watched
 
 
 @dataclass(kw_only=True)
@@ -18,6 +20,8 @@ class State:
     clients: Clients
     access: Access
     trail: Trail
+    backup_jobs: Watched[BackupJob]
+    sync_jobs: Watched[SyncJob]
 
 
 STATE: web.AppKey[State] = web.AppKey("state")

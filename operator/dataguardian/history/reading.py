@@ -112,6 +112,16 @@ async def execution(connection: AsyncConnection, shape: type[Shape], wanted: UUI
         return await (await cursor.execute(SQL(" UNION ALL ").join(parts), {"id": wanted})).fetchone()
 
 
+async def named(connection: AsyncConnection, shape: type[Shape], namespace: str, name: str) -> Shape | None:
+    """The newest execution whose run object has, or had, this name, as a ``shape``."""
+    conditions = [SQL("namespace = %(namespace)s"), SQL("name = %(name)s")]
+    parts = [SQL("({})").format(_select(table, conditions, NEWEST_FIRST)) for table in TABLES]
+    statement = SQL(" UNION ALL ").join(parts) + NEWEST_FIRST
+    async with connection.cursor(row_factory=class_row(shape)) as cursor:
+        found = await cursor.execute(statement, {"namespace": namespace, "name": name, "limit": 1})
+        return await found.fetchone()
+
+
 async def log_of(connection: AsyncConnection, wanted: UUID) -> list[dict[str, str]]:
     """The lines of its log, oldest first; empty when none was recorded yet."""
     lines = SQL("SELECT metadata -> 'execution_logs' FROM {table} WHERE id = %(id)s")

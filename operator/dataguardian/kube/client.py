@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from typing import Any
 from urllib.parse import urlencode
 
@@ -38,9 +38,29 @@ class KubernetesUnavailable(Unavailable):
 
 
 class ApiRefused(PermissionRefused):
-    """The API server refused a request: missing rights, or an object that policy or quota does not allow."""
+    """The API server refused a request: missing rights, or an object that policy or quota does not allow.
+
+    ``status`` is that of HTTP, ``said`` the server's own words, ``causes`` its reasons, ``delegated`` whether it was
+    asked as somebody else.
+    """
 
     code = "kubernetes-refused"
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        remedy: str,
+        status: int = 403,
+        said: str = "",
+        causes: Collection[str] = (),
+        delegated: bool = False,
+    ) -> None:
+        super().__init__(what, remedy=remedy)
+        self.status = status
+        self.said = said
+        self.causes = causes
+        self.delegated = delegated
 
 
 class Absent(Exception):
@@ -150,16 +170,21 @@ class Kubernetes:
             if not query["continue"]:
                 return
 
-    async def watch(self, path: str, *, version: str, label_selector: str = "") -> AsyncIterator[JSON]:
-        """Changes since the version as ``{"type", "object"}``, until the server ends the watch. Raises Expired."""
+    async def watch(
+        self, path: str, *, version: str, label_selector: str = "", seconds: int = WATCH_SECONDS
+    ) -> AsyncIterator[JSON]:
+        """Changes since the version as ``{"type", "object"}``, until the server ends the watch, after ``seconds``.
+
+        Raises Expired.
+        """
         query = {
             "watch": "true",
             "resourceVersion": version,
             "labelSelector": label_selector,
             "allowWatchBookmarks": "true",
-            "timeoutSeconds": WATCH_SECONDS,
+            "timeoutSeconds": seconds,
         }
-        async for line in self.lines(path, query, silence_s=WATCH_SECONDS + 30):
+        async for line in self.lines(path, query, silence_s=seconds + min(30, seconds / 4)):
             event = json.loads(line)
             if event["type"] == "ERROR":
                 if event["object"].get("code") == 410:
@@ -239,7 +264,7 @@ class Kubernetes:
             response.release()
             await asyncio.sleep(_pause(response))
         if response.status >= 400:
-            await _refuse(path, response)
+            await _refuse(path, response, delegated=self._token is not None)
         return response
 
 
@@ -256,13 +281,13 @@ def _unavailable(path: str, error: Exception) -> KubernetesUnavailable:
     )
 
 
-async def _refuse(path: str, response: aiohttp.ClientResponse) -> None:
+async def _refuse(path: str, response: aiohttp.ClientResponse, *, delegated: bool) -> None:
     """Raise what the status means."""
     try:
-        message = (await response.json(content_type=None)).get("message", "")
+        told = await response.json(content_type=None)
     except (ValueError, aiohttp.ClientError):
-        message = ""
-    message = message[:1000] or f"{response.status} {response.reason}"
+        told = {}
+    message = told.get("message", "")[:1000] or f"{response.status} {response.reason}"
     match response.status:
         case 404:
             raise Absent(message)
@@ -278,4 +303,8 @@ async def _refuse(path: str, response: aiohttp.ClientResponse) -> None:
     raise ApiRefused(
         f"The API server refused {path}: {message}.",
         remedy="Check the operator's ClusterRole, the namespace's quota and its Pod Security level.",
+        status=response.status,
+        said=message,
+        causes=[cause.get("reason", "") for cause in (told.get("details") or {}).get("causes") or ()],
+        delegated=delegated,
     )
