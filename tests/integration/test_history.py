@@ -88,6 +88,7 @@ async def test_a_row_comes_back_as_it_was_recorded(history: History) -> None:
 
     found = await stored(history, row)
     assert found.pop("id") == uuid.UUID(row.id)
+    assert found.pop("recorded_at").tzinfo is not None  # by the server's clock
     assert found.pop("metadata") == {
         "engine_version": "17.2",
         "execution_logs": [{"ts": LOGS[0].ts, "level": "success", "message": "[BACKUP] Stored"}],

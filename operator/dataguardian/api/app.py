@@ -11,7 +11,19 @@ from aiohttp.typedefs import Handler
 from ..kube.client import Kubernetes
 from ..resources.backup import BACKUP_JOB
 from ..resources.sync import DATABASE_SYNC_JOB
-from . import audit_logs, backup_jobs, executions, health, job_objects, me, metrics, restores, sync_jobs
+from . import (
+    audit_logs,
+    backup_jobs,
+    backups,
+    control,
+    executions,
+    health,
+    job_objects,
+    me,
+    metrics,
+    restores,
+    sync_jobs,
+)
 from .access import Access
 from .clients import Clients, Remembered
 from .endpoints import Endpoint
@@ -28,7 +40,7 @@ ROUTES = (
     web.get("/health", health.show),
     web.get("/metrics", metrics.show),
 )
-PARTS = (me, backup_jobs, sync_jobs, executions, restores, audit_logs)
+PARTS = (me, backup_jobs, sync_jobs, backups, restores, executions, control, audit_logs)
 ENDPOINTS: tuple[Endpoint, ...] = tuple(endpoint for part in PARTS for endpoint in part.ENDPOINTS)
 
 LONGEST_BODY = 64 * 1024

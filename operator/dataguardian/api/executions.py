@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
@@ -20,7 +19,7 @@ from ..resources.common import ObjectName
 from ..resources.sync import DATABASE_SYNC_EXECUTION
 from .endpoints import Call, Endpoint
 from .models import Answer, Asked, AskedMoment, ListQuery, Moment, Page
-from .paging import as_token, place_of
+from .paging import as_token, moment_and_id
 from .reports import Preview, Verification
 
 TEXT = "text/plain"
@@ -30,6 +29,7 @@ KINDS: Mapping[Attempt, str] = {
     "verify": restore.KIND.name,
     "sync": DATABASE_SYNC_EXECUTION.name,
 }
+KNOWN_WITHIN_S = 3.5  # below an endpoint's limit: it is told who did not answer
 
 
 class RunsQuery(ListQuery):
@@ -121,8 +121,7 @@ async def list_executions(call: Call) -> ExecutionPage:
 async def page_of(call: Call, wanted: reading.Filter, filters: Mapping[str, Any]) -> ExecutionPage:
     """A page of what is wanted; its ``continue`` is good for these filters only."""
     query: RunsQuery = call.query
-    place = place_of(query.continue_, filters, shape=(str, str))
-    after = (datetime.fromisoformat(place[0]), UUID(place[1])) if place else None
+    after = moment_and_id(query.continue_, filters)
     async with call.state.clients.history.connection() as connection:
         found = await reading.executions(connection, Execution, wanted, after=after, limit=query.limit + 1)
     page = found[: query.limit]
@@ -151,7 +150,7 @@ async def log(call: Call) -> Log | web.Response:
 async def known(call: Call) -> ExecutionDetail:
     """The execution in the path. Raises NotFound also when the caller may not know of it: ids tell nothing then."""
     wanted = UUID(call.path("execution_id"))
-    async with call.state.clients.history.connection() as connection:
+    async with call.state.clients.history.connection(limit_s=KNOWN_WITHIN_S) as connection:
         found = await reading.execution(connection, ExecutionDetail, wanted)
     if found:
         call.about(KINDS[found.operation], found.namespace, found.name)

@@ -7,7 +7,9 @@ import binascii
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 from ..errors import SpecInvalid
 
@@ -35,6 +37,17 @@ def place_of(token: str | None, filters: Mapping[str, Any], *, shape: Sequence[t
     if [type(part) for part in place] != list(shape):
         raise _invalid("is no token of this list")
     return place
+
+
+def moment_and_id(token: str | None, filters: Mapping[str, Any]) -> tuple[datetime, UUID] | None:
+    """The place in the token of a list that is ordered by a moment and an id. Raises SpecInvalid as ``place_of``."""
+    place = place_of(token, filters, shape=(str, str))
+    if place is None:
+        return None
+    try:
+        return datetime.fromisoformat(place[0]).astimezone(UTC), UUID(place[1])
+    except (ValueError, OverflowError):
+        raise _invalid("is no token of this list") from None
 
 
 def _digest(filters: Mapping[str, Any]) -> str:

@@ -14,6 +14,7 @@ LIMIT_BYTES = 4096
 TEXT_LIMIT = 1000  # bytes of one text as JSON: below a status' limit for it, and two of them below LIMIT_BYTES
 REASON_LIMIT = 160  # of why one of several copies is not stored
 BRIEF_LIMIT = 300  # of a text when there are many copies to tell of
+KEPT = "The dump is whole and waits for a retry."  # the reason of a copy that is no backup
 FEW = 3  # of a list when there is too much to tell
 
 

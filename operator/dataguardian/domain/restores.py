@@ -32,6 +32,7 @@ from .targets import SecretFile, expected_target, is_read_only, targets_of
 
 JOBS = 2  # connections that build indexes, when nothing says how many processors there are
 MOST_JOBS = 8
+READ_HOLD, SAFETY_HOLD = "restore", "safetyBackup"  # in keptBy, before the name of the RestoreRequest
 # The better a location answers, the earlier its copy is read; one that is full can be read.
 ORDER: Mapping[str | None, int] = {"Available": 0, None: 1, "Full": 2, "Unreachable": 3}
 
@@ -230,6 +231,11 @@ def held_by(request: RestoreRequest) -> dict[str, str] | None:
         return None
     read = status.backup_execution or (spec.backup_execution_ref.name if spec.backup_execution_ref else None)
     return {
-        **({read: f"restore {name}"} if read else {}),
-        **({safety: f"safetyBackup {name}"} if safety else {}),
+        **({read: f"{READ_HOLD} {name}"} if read else {}),
+        **({safety: f"{SAFETY_HOLD} {name}"} if safety else {}),
     }
+
+
+def is_hold(rule: str) -> bool:
+    """Whether what keeps a backup is a restore, and no rule of its job."""
+    return rule.partition(" ")[0] in (READ_HOLD, SAFETY_HOLD)

@@ -55,10 +55,14 @@ class BaseRow:
 
 @dataclass(frozen=True, kw_only=True)
 class ExecutionRow(BaseRow):
-    """An attempt at a backup, a restore or a verification. A stored backup goes on: copies are made, lost, removed."""
+    """An attempt at a backup, a restore or a verification.
+
+    A stored backup goes on: copies are made, lost, removed, and verified. What does not change is filled in after the
+    end too, where an earlier release has recorded it.
+    """
 
     table = "backup_executions"
-    goes_on = ("copies", "kept_by")
+    goes_on = ("copies", "kept_by", "dumped_at", "engine_version", "verification", "verification_at")
     as_json = ("metadata", "copies", "manifest")
 
     operation: Literal["backup", "restore", "verify"]
@@ -68,6 +72,10 @@ class ExecutionRow(BaseRow):
     copies: Sequence[Mapping[str, Any]] | None = None
     kept_by: Sequence[str] | None = None  # rules of retention that keep the backup
     manifest: Mapping[str, Any] | None = None
+    dumped_at: datetime | None = None  # the moment of a backup's data
+    engine_version: str | None = None  # of the server that was backed up
+    verification: Literal["passed", "failed"] | None = None  # what the latest one of the backup found
+    verification_at: datetime | None = None  # when that ended
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,8 +16,6 @@ from . import stored
 from .run import Run
 from .watched import Watch, Watched
 
-KEPT = "The dump is whole and waits for a retry."
-
 
 class Copy:
     """What earlier runs left of a backup in one location, and what this run wrote there."""
@@ -103,5 +101,5 @@ class Copy:
         if self.whole and self.published:
             return StoredCopy(location=self.location, key=key, stored=True)
         if self.whole and self.pending:
-            return StoredCopy(location=self.location, key=key, stored=False, reason=KEPT)
+            return StoredCopy(location=self.location, key=key, stored=False, reason=reports.KEPT)
         return None

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 from uuid import UUID
 
 from ..domain.executions import as_state, may_become
@@ -14,7 +14,7 @@ from ..domain.naming import RunOperation, sync_backup_id
 from ..errors import DataGuardianError
 from ..history import AuditRow, ExecutionRow, LogLine, RunRow, SyncRow
 from ..history.run_rows import Trigger
-from ..resources.backup import BackupExecution
+from ..resources.backup import BackupExecution, Verdict
 from ..resources.common import Resource
 from ..resources.restore import RestoreRequest
 from ..resources.sync import DatabaseSyncExecution
@@ -32,8 +32,15 @@ TRIGGERS: dict[str, Trigger] = {
     "Safety": "safety",
     "Sync": "sync",
 }
+VERDICTS: dict[Verdict, Literal["passed", "failed"]] = {"Passed": "passed", "Failed": "failed"}
 
 RowT = TypeVar("RowT")
+
+
+def execution_id_of(run: Resource[Any, Any]) -> str:
+    """The id of the execution: an imported backup keeps that of its manifest, all else has the object's UID."""
+    execution_id: str = run.status.execution_id or run.metadata.uid
+    return execution_id
 
 
 def row_of(
@@ -45,13 +52,13 @@ def row_of(
     if state is None:
         return None
     row, told = ROWS[run_kind.operation]
-    # An imported backup keeps the id of its manifest, and was never queued.
     return row(
-        id=status.execution_id or run.metadata.uid,
+        id=execution_id_of(run),
         namespace=run.metadata.namespace,
         name=run.metadata.name,
         trigger=TRIGGERS[run.spec.trigger],
         status=state,
+        # An imported backup was never queued.
         queued_at=status.queued_time or status.start_time or run.metadata.creation_timestamp,
         observed_at=observed_at,
         started_at=status.start_time,
@@ -74,6 +81,10 @@ def _of_backup(run: BackupExecution) -> dict[str, Any]:
         "checksum": status.checksum,
         "copies": [copy.wire() for copy in status.copies],
         "kept_by": status.kept_by,
+        "dumped_at": status.dump_time,
+        "engine_version": status.engine_version,
+        "verification": VERDICTS[status.last_verification] if status.last_verification else None,
+        "verification_at": status.last_verification_time,
     }
 
 

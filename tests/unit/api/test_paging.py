@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dataguardian.api.paging import as_token, place_of
+from dataguardian.api.paging import as_token, moment_and_id, place_of
 from dataguardian.errors import SpecInvalid
 
 FILTERS = st.dictionaries(st.text(max_size=8), st.text(max_size=8), max_size=3)
@@ -40,3 +40,16 @@ def test_a_token_of_a_list_with_another_order_is_refused() -> None:
 
 def test_the_first_page_needs_no_token() -> None:
     assert place_of(None, {}, shape=(str,)) is None
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        ("yesterday", "00000000-0000-0000-0000-000000000001"),
+        ("2026-11-24T02:00:00+00:00", "nightly"),
+        ("0001-01-01T00:00:00+14:00", "00000000-0000-0000-0000-000000000001"),
+    ],
+)
+def test_a_token_whose_moment_or_id_is_none_is_refused(place: tuple[str, str]) -> None:
+    with pytest.raises(SpecInvalid, match="no token of this list"):
+        moment_and_id(as_token(place, {}), {})
