@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help install check test test-unit demo demo-down generate bench bench-scale
+.PHONY: help install check test test-unit demo demo-down generate bench bench-scale bench-api
 
 CACHE := $(or $(DATAGUARDIAN_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/dataguardian)
 UV_VERSION := 0.13.9
@@ -64,3 +64,8 @@ bench-scale: install ## Measure the operator with thousands of BackupJobs
 	@hack/packages test
 	@hack/cluster/cluster programs kubernetes >/dev/null
 	@python bench/scale.py
+
+bench-api: install ## Measure the API with many executions and readers
+	@hack/packages test
+	@hack/cluster/cluster programs kubernetes helm versitygw >/dev/null
+	@python bench/api.py

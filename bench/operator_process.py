@@ -47,18 +47,11 @@ class Operator(Service):
 
     def cpu_seconds(self) -> float:
         """User and system time since its start."""
-        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / TICKS
+        return cpu_seconds_of(self.pid)
 
     def memory(self) -> Memory:
         """What it holds now, and held at most."""
-        status = Path(f"/proc/{self.pid}/status").read_text()
-        shared = Path(f"/proc/{self.pid}/smaps_rollup").read_text()
-        return Memory(
-            resident=_kib(status, "VmRSS"),
-            peak=_kib(status, "VmHWM"),
-            private=_kib(shared, "Private_Clean") + _kib(shared, "Private_Dirty"),
-        )
+        return memory_of(self.pid)
 
     def wait_calm(self, *, seconds: float) -> None:
         """Return when it has next to nothing to do any more. Raises TimeoutError."""
@@ -81,6 +74,23 @@ class Memory:
 
     def __str__(self) -> str:
         return f"{self.resident:.0f} MB (at most {self.peak:.0f}, private {self.private:.0f})"
+
+
+def cpu_seconds_of(pid: int) -> float:
+    """User and system time of a process since its start."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS
+
+
+def memory_of(pid: int) -> Memory:
+    """What a process holds now, and held at most."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    shared = Path(f"/proc/{pid}/smaps_rollup").read_text()
+    return Memory(
+        resident=_kib(status, "VmRSS"),
+        peak=_kib(status, "VmHWM"),
+        private=_kib(shared, "Private_Clean") + _kib(shared, "Private_Dirty"),
+    )
 
 
 def _kib(text: str, name: str) -> float:

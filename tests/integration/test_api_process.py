@@ -2,79 +2,48 @@
 
 from __future__ import annotations
 
-import json
+import http.client
 import signal
-import sys
-import urllib.error
-import urllib.request
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+import socket
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
 from pathlib import Path
 
+import psycopg
 import pytest
 import yaml
 
-from .services import HOST, Service, free_port
+from .apiserver import ApiServer
+from .callers import chart_parts, token_of
+from .services import HOST, PostgresServer, RedisServer, free_port, wait_until
+from .sidecars import Sidecar, sidecar_of
 
-PROGRAM = "from dataguardian.cli import main; main()"
 MEMORY_KIB = 110 * 1024
 
 
-@dataclass
-class Sidecar(Service):
-    """The sidecar with everything around it down."""
-
-    def prepare(self) -> None:
-        nobody = {"server": f"http://{self.host}:{free_port()}"}
-        self.kubeconfig.write_text(
-            yaml.safe_dump(
-                {
-                    "clusters": [{"name": "none", "cluster": nobody}],
-                    "users": [{"name": "none", "user": {}}],
-                    "contexts": [{"name": "none", "context": {"cluster": "none", "user": "none"}}],
-                    "current-context": "none",
-                }
-            )
-        )
-
-    @property
-    def kubeconfig(self) -> Path:
-        """Names an API server that is not there."""
-        return self.folder / "kubeconfig"
-
-    def command(self) -> Sequence[str]:
-        secret = self.folder / "secret"
-        secret.write_text("x")
-        variables = {
-            "API_PORT": self.port, "POSTGRES_HOST": HOST, "POSTGRES_PORT": free_port(), "REDIS_HOST": HOST,
-            "REDIS_PORT": free_port(), "POSTGRES_USERNAME_FILE": secret, "POSTGRES_PASSWORD_FILE": secret,
-            "REDIS_PASSWORD_FILE": secret,
-        }  # fmt: skip
-        environment = [f"DATAGUARDIAN_{name}={value}" for name, value in variables.items()]
-        environment.append(f"KUBECONFIG={self.kubeconfig}")
-        return ["env", *environment, sys.executable, "-c", PROGRAM, "api"]
-
-    def answers(self) -> bool:
-        return self.health() is not None
-
-    def log(self) -> list[dict[str, str]]:
-        """Its lines."""
-        return [json.loads(line) for line in (self.folder / "log").read_text().splitlines()]
-
-    def health(self) -> tuple[int, object] | None:
-        """The status and the body of ``/health``; None when nobody listens."""
-        try:
-            with urllib.request.urlopen(f"http://{self.host}:{self.port}/health", timeout=5) as answer:
-                return answer.status, json.load(answer)
-        except urllib.error.HTTPError as answer:
-            return answer.code, json.load(answer)
-        except OSError:
-            return None
-
-
 @pytest.fixture
-def sidecar() -> Iterator[Sidecar]:
-    started = Sidecar()
+def sidecar(tmp_path: Path) -> Iterator[Sidecar]:
+    """With everything around it down."""
+    nobody = {"server": f"http://{HOST}:{free_port()}"}
+    context = {"cluster": "none", "user": "none"}
+    kubeconfig, secret = tmp_path / "kubeconfig", tmp_path / "secret"
+    secret.write_text("x")
+    kubeconfig.write_text(
+        yaml.safe_dump(
+            {
+                "clusters": [{"name": "none", "cluster": nobody}],
+                "users": [{"name": "none", "user": {}}],
+                "contexts": [{"name": "none", "context": context}],
+                "current-context": "none",
+            }
+        )
+    )
+    variables = {
+        "POSTGRES_HOST": HOST, "POSTGRES_PORT": free_port(), "REDIS_HOST": HOST, "REDIS_PORT": free_port(),
+        "POSTGRES_USERNAME_FILE": secret, "POSTGRES_PASSWORD_FILE": secret, "REDIS_PASSWORD_FILE": secret,
+    }  # fmt: skip
+    started = Sidecar(variables=variables, kubeconfig=kubeconfig)
     try:
         started.start()
         yield started
@@ -95,7 +64,8 @@ def test_it_ends_in_order_when_it_is_told(sidecar: Sidecar) -> None:
 
     assert sidecar.process.wait(timeout=5) == 0
     assert sidecar.health() is None
-    assert [line["action"] for line in sidecar.log()] == ["api_serving", "api_ended"]
+    actions = [line["action"] for line in sidecar.log()]
+    assert (actions[0], actions[-1]) == ("api_serving", "api_ended")
 
 
 def test_it_is_small(sidecar: Sidecar) -> None:
@@ -105,3 +75,59 @@ def test_it_is_small(sidecar: Sidecar) -> None:
     (resident,) = [line for line in status.splitlines() if line.startswith("VmRSS")]
 
     assert int(resident.split()[1]) < MEMORY_KIB
+
+
+def test_it_answers_what_is_under_way_and_takes_nothing_new_when_it_is_told_to_end(
+    apiserver: ApiServer, postgres_server: PostgresServer, migrated: str, redis_server: RedisServer, tmp_path: Path
+) -> None:
+    def is_waiting() -> bool:
+        query = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'backup_executions'::regclass"
+        return postgres_server.rows(migrated, query) == [(1,)]
+
+    serving = sidecar_of(apiserver, postgres_server, migrated, redis_server, tmp_path)
+    with chart_parts(apiserver, "roles"), ThreadPoolExecutor(1) as threads, _gone(serving):
+        token = token_of(apiserver, apiserver.namespace(), "viewer", role="viewer")
+        serving.start()
+        assert serving.process is not None
+        with psycopg.connect(postgres_server.dsn(migrated)) as held:
+            held.execute("LOCK TABLE backup_executions IN ACCESS EXCLUSIVE MODE")
+            answer = threads.submit(_status, serving, token)
+            wait_until(is_waiting, what="a request is under way", seconds=4)
+            serving.process.send_signal(signal.SIGTERM)
+            wait_until(lambda: not _takes(serving), what="nothing new is taken", seconds=4)
+            running = serving.process.poll() is None
+
+        assert (running, answer.result(timeout=5), serving.process.wait(timeout=5)) == (True, 200, 0)
+        assert [line["action"] for line in serving.log()][-2:] == ["request", "api_ended"]
+
+
+@contextmanager
+def _gone(serving: Sidecar) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        serving.remove()
+
+
+def _status(serving: Sidecar, token: str) -> int:
+    with closing(http.client.HTTPConnection(serving.host, serving.port, timeout=10)) as connection:
+        connection.request("GET", "/api/executions", headers={"Authorization": f"Bearer {token}"})
+        with connection.getresponse() as answer:
+            return answer.status
+
+
+def _takes(serving: Sidecar) -> bool:
+    try:
+        socket.create_connection((serving.host, serving.port), timeout=1).close()
+    except OSError:
+        return False
+    return True
+
+
+def test_an_origin_that_is_none_is_told_at_the_start(sidecar: Sidecar) -> None:
+    wrong = Sidecar(variables={**sidecar.variables, "API_CORS_ORIGINS": "*"}, kubeconfig=sidecar.kubeconfig)
+    try:
+        with pytest.raises(RuntimeError, match="DATAGUARDIAN_API_CORS_ORIGINS has '\\*'"):
+            wrong.start()
+    finally:
+        wrong.remove()

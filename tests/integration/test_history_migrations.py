@@ -71,6 +71,7 @@ def test_an_empty_database_gets_the_schema(
         "backup_jobs",
         "database_sync_executions",
         "database_sync_jobs",
+        "stored_copies",
     ]
 
 
@@ -109,14 +110,17 @@ def test_a_database_with_rows_gets_what_came_later_beside_them(
     migrate_to(settings, "0003")
     postgres_server.sql(
         database,
-        "INSERT INTO backup_executions (id, operation, namespace, name, trigger, status, queued_at)"
-        " VALUES (gen_random_uuid(), 'backup', 'shop', 'x', 'safety', 'queued', now())",
+        "INSERT INTO backup_executions (id, operation, namespace, name, trigger, status, queued_at,"
+        " stored_bytes, copies) VALUES (gen_random_uuid(), 'backup', 'shop', 'x', 'safety', 'queued', now(), 7,"
+        ' \'[{"location": "primary", "state": "Stored"}, {"location": "offsite", "state": "Missing"}]\')',
     )
 
     migrate(settings, deadline_s=10)
 
     query = "SELECT (SELECT count(*) FROM backup_executions), (SELECT count(*) FROM database_sync_executions)"
     assert postgres_server.rows(database, query) == [(1, 0)]
+    held = postgres_server.rows(database, "SELECT namespace, location, copies, bytes FROM stored_copies")
+    assert held == [("shop", "primary", 1, 7)]
 
 
 def test_both_tables_of_executions_have_the_same_indexes(
@@ -127,12 +131,13 @@ def test_both_tables_of_executions_have_the_same_indexes(
     def indexes(table: str, datasource: str) -> list[str]:
         query = "SELECT indexdef FROM pg_indexes WHERE tablename = '" + table + "' ORDER BY indexname"
         found = [str(definition) for (definition,) in postgres_server.rows(database, query)]
-        # What a sync stores is listed as the backup that it is.
-        same = [each for each in found if "_stored" not in each]
-        return [each.replace(table, "table").replace(datasource, "datasource") for each in same]
+        # The operation of a sync is no column, and what it stores is listed as the backup that it is.
+        listed = [each for each in found if "_stored" not in each]
+        same = [each.replace(table, "table").replace(datasource, "datasource") for each in listed]
+        return [each.replace("namespace, operation, status", "namespace, status") for each in same]
 
     backups, syncs = indexes("backup_executions", "datasource"), indexes("database_sync_executions", "target")
-    assert len(backups) == 8
+    assert len(backups) == 9
     assert sorted(syncs) == sorted(backups)
 
 

@@ -107,6 +107,10 @@ volumeMounts:
   value: {{ .Values.operator.kubernetesApi.qps | quote }}
 - name: DATAGUARDIAN_KUBERNETES_BURST
   value: {{ .Values.operator.kubernetesApi.burst | quote }}
+{{- with .Values.api.corsOrigins }}
+- name: DATAGUARDIAN_API_CORS_ORIGINS
+  value: {{ join "," . | quote }}
+{{- end }}
 {{- with .Values.extraEnv }}
 {{ toYaml . }}
 {{- end }}

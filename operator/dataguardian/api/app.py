@@ -21,11 +21,14 @@ from . import (
     job_objects,
     me,
     metrics,
+    overview,
     restores,
     sync_jobs,
 )
 from .access import Access
-from .clients import Clients, Remembered
+from .clients import Clients, Refreshed, Remembered
+from .cors import ORIGINS, preflights, share
+from .crowd import AT_ONCE, bounded
 from .endpoints import Endpoint
 from .inventory import OBJECTS_FOR_S, read_inventory
 from .mount import mounted
@@ -40,7 +43,7 @@ ROUTES = (
     web.get("/health", health.show),
     web.get("/metrics", metrics.show),
 )
-PARTS = (me, backup_jobs, sync_jobs, backups, restores, executions, control, audit_logs)
+PARTS = (me, overview, backup_jobs, sync_jobs, backups, restores, executions, control, audit_logs)
 ENDPOINTS: tuple[Endpoint, ...] = tuple(endpoint for part in PARTS for endpoint in part.ENDPOINTS)
 
 LONGEST_BODY = 64 * 1024
@@ -53,16 +56,16 @@ HEADERS = {
 }
 
 
-def make_app(clients: Clients) -> web.Application:
-    """The application on these clients, which stay the caller's to open and close."""
-    app = web.Application(middlewares=[problems], client_max_size=LONGEST_BODY)
+def make_app(clients: Clients, *, origins: frozenset[str] = frozenset()) -> web.Application:
+    """The application on these clients, which stay the caller's to open and close, for pages of these origins."""
+    app = web.Application(middlewares=[problems, preflights, bounded(AT_ONCE)], client_max_size=LONGEST_BODY)
+    app[ORIGINS] = origins
     app[STATE] = _state(clients)
     app[health.SERVICES] = Remembered(lambda: health.check(clients), seconds=health.CHECKED_FOR_S)
     app[metrics.INVENTORY] = Remembered(lambda: read_inventory(clients.kube), seconds=OBJECTS_FOR_S)
     app[metrics.QUEUE] = clients.queue
-    app.cleanup_ctx.append(_watching)
-    app.on_response_prepare.append(_secure)
-    app.cleanup_ctx.append(_audited)
+    app.on_response_prepare.extend((_secure, share))
+    app.cleanup_ctx.extend((_watching, _audited))
     app.add_routes(ROUTES)
     app.add_routes([web.get("/api/openapi.json", _described()), *map(mounted, ENDPOINTS)])
     return app
@@ -76,6 +79,11 @@ def _state(clients: Clients) -> State:
         trail=Trail(clients.history),
         backup_jobs=Watched(clients.kube, BACKUP_JOB, job_objects.BackupJob),
         sync_jobs=Watched(clients.kube, DATABASE_SYNC_JOB, job_objects.SyncJob),
+        ended=Refreshed(
+            lambda: overview.read_ended(clients.history),
+            seconds=overview.ENDED_FOR_S,
+            longest=overview.ENDED_LONGEST_S,
+        ),
     )
 
 

@@ -6,7 +6,7 @@ from datetime import datetime
 
 import msgspec
 
-from ..domain.conditions import READY, RECOVERABLE
+from ..domain.conditions import READY, RECOVERABLE, ConditionStatus
 from ..domain.executions import State, as_state
 from .objects import Object, Objectives, Part, Reference
 
@@ -17,7 +17,7 @@ class Condition(Part):
     """What is said of a job."""
 
     type: str
-    status: str
+    status: ConditionStatus
     reason: str = ""
     message: str = ""
 
@@ -41,6 +41,7 @@ class Spec(Part):
     schedule: str | None = None
     time_zone: str = "UTC"
     suspend: bool = False
+    jitter_seconds: int = 0
 
 
 class Status(Part):

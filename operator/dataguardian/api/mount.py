@@ -12,11 +12,14 @@ from aiohttp import hdrs, web
 from pydantic import BaseModel, ValidationError
 
 from ..errors import SpecInvalid
+from .access_log import CALLER
 from .deeds import Deed, deed_of, noted
 from .endpoints import IDS, Call, Endpoint, Reply
 from .problems import REQUEST_ID
 from .refusals import TooSlow
 from .state import STATE
+
+BODY_S = 3.0  # for a body to come
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
@@ -30,7 +33,11 @@ def mounted(endpoint: Endpoint) -> web.RouteDef:
         deed = deed_of(endpoint.action, request)
         return await noted(request, deed, lambda: _in_time(endpoint, request, deed))
 
-    return web.route(endpoint.method, _pattern_of(endpoint.path), handle)
+    path = _pattern_of(endpoint.path)
+    if endpoint.method == hdrs.METH_GET:
+        # The head of a stream would never end.
+        return web.get(path, handle, allow_head=endpoint.seconds is not None)
+    return web.route(endpoint.method, path, handle)
 
 
 async def _in_time(endpoint: Endpoint, request: web.Request, deed: Deed) -> web.StreamResponse:
@@ -55,6 +62,7 @@ async def _handle(endpoint: Endpoint, request: web.Request, deed: Deed) -> web.S
     state = request.app[STATE]
     caller = await state.access.caller(request)
     deed.who = caller.name
+    request[CALLER] = caller.name
     call = Call(
         request=request,
         state=state,
@@ -76,7 +84,7 @@ async def _handle(endpoint: Endpoint, request: web.Request, deed: Deed) -> web.S
 def _encoded(request: web.Request, reply: Reply) -> web.Response:
     body = reply.body.model_dump_json(by_alias=True).encode()
     headers = dict(reply.headers)
-    if request.method == hdrs.METH_GET:
+    if request.method in (hdrs.METH_GET, hdrs.METH_HEAD):
         etag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
         headers |= {hdrs.ETAG: etag, hdrs.CACHE_CONTROL: "private, no-cache", hdrs.VARY: "Authorization, Accept"}
         if _is_known(request, etag):
@@ -101,7 +109,7 @@ def _read_query(model: type[ModelT], request: web.Request) -> ModelT:
 
 
 async def _read_body(model: type[ModelT], request: web.Request) -> ModelT:
-    text = await request.read()
+    text = await _read_text(request)
     if text and request.content_type != "application/json":
         raise web.HTTPUnsupportedMediaType(reason="The body must be application/json")
     try:
@@ -111,6 +119,17 @@ async def _read_body(model: type[ModelT], request: web.Request) -> ModelT:
     if not isinstance(given, dict):
         raise SpecInvalid("The body is no JSON object.", remedy="Send a JSON object.")
     return _validated(model, given)
+
+
+async def _read_text(request: web.Request) -> bytes:
+    """The body. Raises HTTPRequestTimeout for one that is too slow, HTTPBadRequest for one that is cut or broken."""
+    try:
+        async with asyncio.timeout(BODY_S):
+            return await request.read()
+    except TimeoutError as error:
+        raise web.HTTPRequestTimeout(reason=f"The body did not come within {BODY_S} s") from error
+    except (web.RequestPayloadError, ConnectionError) as error:
+        raise web.HTTPBadRequest(reason="The body is cut or broken") from error
 
 
 def _validated(model: type[ModelT], given: dict[str, Any]) -> ModelT:

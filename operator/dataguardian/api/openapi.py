@@ -38,6 +38,8 @@ OF_PERMISSION: Texts = {HTTPStatus.FORBIDDEN: "The caller lacks a right; the pro
 OF_ID: Texts = {HTTPStatus.NOT_FOUND: "It does not exist, or the caller may not know that it does."}
 OF_INPUT: Texts = {HTTPStatus.UNPROCESSABLE_ENTITY: "A field is not as it must be; the problem names it."}
 OF_BODY: Texts = {
+    HTTPStatus.BAD_REQUEST: "The body is cut or broken.",
+    HTTPStatus.REQUEST_TIMEOUT: "The body came too slowly.",
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "The body is too large.",
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "The body is no JSON.",
     HTTPStatus.CONFLICT: "The object is in a state in which this makes no sense, or has changed meanwhile.",

@@ -43,7 +43,7 @@ _RUNS = ("backupexecutions", "restorerequests", "databasesyncexecutions")
 
 RIGHTS: Mapping[Permission, tuple[Right, ...]] = {
     "health.read": (Right("list", "datasources"), Right("list", "storagelocations")),
-    "dashboard.read": (Right("list", "backupjobs"), *(Right("list", runs) for runs in _RUNS)),
+    "dashboard.read": tuple(Right("list", each) for each in ("backupjobs", "databasesyncjobs", *_RUNS)),
     "backup_jobs.read": (Right("list", "backupjobs"),),
     "backup_jobs.run": (Right("create", "backupexecutions"),),
     "db_sync_jobs.read": (Right("list", "databasesyncjobs"),),

@@ -31,7 +31,9 @@ STATUS: dict[type[Exception], HTTPStatus] = {
     Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 REMEDY = {
+    HTTPStatus.BAD_REQUEST: "Send it again.",
     HTTPStatus.NOT_FOUND: "Check the path.",
+    HTTPStatus.REQUEST_TIMEOUT: "Send it again, over a faster connection.",
     HTTPStatus.CONFLICT: "Read it again; it exists already or has changed.",
     HTTPStatus.METHOD_NOT_ALLOWED: "Use a method that the header Allow names.",
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "Send a smaller body.",

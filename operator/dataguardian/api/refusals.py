@@ -50,6 +50,12 @@ class TooManyStreams(SpecInvalid):
     code = "too-many-streams"
 
 
+class Busy(Unavailable):
+    """Too many requests are being answered at once."""
+
+    code = "busy"
+
+
 class TooSlow(Unavailable):
     """A request was not answered in time."""
 

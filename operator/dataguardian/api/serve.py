@@ -13,13 +13,19 @@ from ..history import History
 from ..kube.client import Kubernetes
 from ..kube.connection import connect
 from ..queue import Queue
+from . import access_log
+from .access import LONGEST_TOKEN
 from .app import make_app
 from .clients import Clients
+from .cors import origins_of
 
 log = logging.getLogger(__name__)
 
 EVERY_ADDRESS = "0.0.0.0"  # noqa: S104 - the kubelet and Prometheus come to the pod's address
 GRACE_S = 10.0  # for requests under way when the end is asked for
+IDLE_S = 60.0  # for the next request of a connection to come, all its headers included
+LINGER_S = 2.0  # for the rest of a body that nobody reads
+LONGEST_HEADER = LONGEST_TOKEN + 256
 
 
 async def serve(env: settings.Environment) -> None:
@@ -30,14 +36,30 @@ async def serve(env: settings.Environment) -> None:
         Queue(settings.redis(env)) as queue,
     ):
         clients = Clients(kube=Kubernetes(api), history=history, queue=queue)
-        await _until_told(make_app(clients), port=env.number("API_PORT", 8080))
+        origins = origins_of(env.text("API_CORS_ORIGINS", ""))
+        await _until_told(make_app(clients, origins=origins), port=env.number("API_PORT", 8080))
+
+
+def runner_of(app: web.Application, *, idle_s: float = IDLE_S) -> web.AppRunner:
+    """What serves the application, with the bounds on its connections."""
+    return web.AppRunner(
+        app,
+        logger=access_log.server_log,
+        access_log=access_log.log,
+        access_log_class=access_log.AccessLog,
+        shutdown_timeout=GRACE_S,
+        # aiohttp counts it from the last answer on, whatever comes in between: it ends a request that drips, too.
+        keepalive_timeout=idle_s,
+        lingering_time=LINGER_S,
+        max_field_size=LONGEST_HEADER,
+    )
 
 
 async def _until_told(app: web.Application, *, port: int) -> None:
     end = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, end.set)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=GRACE_S)
+    runner = runner_of(app)
     await runner.setup()
     try:
         await web.TCPSite(runner, EVERY_ADDRESS, port).start()

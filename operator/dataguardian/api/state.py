@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from aiohttp import web
 
 from .access import Access
-from .clients import Clients
+from .clients import Clients, Refreshed
 from .job_objects import BackupJob, SyncJob
 from .trail import Trail
 from .watched import Watched
+
+if TYPE_CHECKING:
+    from .overview import EndedCounts
 
 
 @dataclass(kw_only=True)
@@ -22,6 +26,7 @@ class State:
     trail: Trail
     backup_jobs: Watched[BackupJob]
     sync_jobs: Watched[SyncJob]
+    ended: Refreshed[EndedCounts]
 
 
 STATE: web.AppKey[State] = web.AppKey("state")
