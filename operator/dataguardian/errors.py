@@ -383,6 +383,11 @@ class Cancelled(DataGuardianError):
     code, exit_status = "cancelled", 143
 
 
+def meaning_of(error: type[DataGuardianError]) -> str:
+    """What an error means, in one line."""
+    return (error.__doc__ or "").splitlines()[0]
+
+
 def every_error() -> list[type[DataGuardianError]]:
     """All classes of the tree above, parents before children."""
     found: list[type[DataGuardianError]] = [DataGuardianError]

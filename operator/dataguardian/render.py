@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from .errors import every_error
+from .errors import DataGuardianError, every_error, meaning_of
 from .kube.crd import definition
 from .kube.rbac import RULES
 from .resources import KINDS
@@ -36,7 +36,7 @@ def errors(root: Path) -> None:
     """The reference of error codes."""
     importlib.import_module(f"{__package__}.api.app")  # for the errors of the API
     rows = [
-        f"| `{error.code}` | {error.exit_status} | {'yes' if error.retryable else 'no'} | {_first_line(error)} |"
+        f"| `{error.code}` | {error.exit_status} | {'yes' if error.retryable else 'no'} | {_told(error)} |"
         for error in every_error()
     ]
     table = ["| code | exit status | tried again | meaning |", "| --- | --- | --- | --- |", *rows]
@@ -55,8 +55,8 @@ def openapi(root: Path) -> None:
 WHAT: dict[str, Callable[[Path], None]] = {"crds": crds, "rbac": rbac, "errors": errors, "openapi": openapi}
 
 
-def _first_line(error: type) -> str:
-    return (error.__doc__ or "").splitlines()[0].replace("``", "`")
+def _told(error: type[DataGuardianError]) -> str:
+    return meaning_of(error).replace("``", "`")
 
 
 class _Plain(yaml.SafeDumper):

@@ -96,6 +96,14 @@ class OperatorSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
+class OperatorsSettings:
+    """Where the operators are, for the sidecar that asks the one that leads."""
+
+    namespace: str = "dataguardian"
+    liveness_port: int = 8081
+
+
+@dataclass(frozen=True, kw_only=True)
 class Environment:
     """The variables of this process, with errors that name the variable."""
 
@@ -203,11 +211,19 @@ def requests(env: Environment) -> RequestLimits:
     return limits
 
 
+def operators(env: Environment) -> OperatorsSettings:
+    """Where the operators of this installation are."""
+    return OperatorsSettings(
+        namespace=env.text("NAMESPACE", OperatorsSettings.namespace),
+        liveness_port=env.number("LIVENESS_PORT", OperatorsSettings.liveness_port),
+    )
+
+
 def operator(env: Environment) -> OperatorSettings:
     """Settings of the operator. Raises ConfigInvalid."""
     return OperatorSettings(
         namespace=env.text("NAMESPACE"),
-        liveness_port=env.number("LIVENESS_PORT", 8081),
+        liveness_port=env.number("LIVENESS_PORT", OperatorsSettings.liveness_port),
         postgres=postgres(env),
         redis=redis(env),
         runner=runner(env),

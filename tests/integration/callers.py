@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+import yaml
 from aiohttp import ClientResponse
 from aiohttp.test_utils import TestClient
 from aiohttp.web import Application, Request
@@ -21,14 +23,20 @@ Client = TestClient[Request, Application]
 @contextmanager
 def chart_parts(apiserver: ApiServer, *templates: str) -> Iterator[None]:
     """The API server has what these templates of the chart make inside this block."""
-    only = [f"--show-only=templates/{name}.yaml" for name in templates]
-    chart = [str(program("helm") / "helm"), "template", "dataguardian", str(ROOT / "charts/dataguardian"), *only]
-    rendered = subprocess.run([*chart, "--kube-version=1.31"], check=True, capture_output=True, text=True).stdout
-    apiserver.kubectl("apply", "-f", "-", stdin=rendered)
+    objects = json.dumps({"apiVersion": "v1", "kind": "List", "items": rendered(*templates)})
+    apiserver.kubectl("apply", "-f", "-", stdin=objects)
     try:
         yield
     finally:
-        apiserver.kubectl("delete", "-f", "-", stdin=rendered)
+        apiserver.kubectl("delete", "-f", "-", stdin=objects)
+
+
+def rendered(*templates: str) -> list[dict[str, Any]]:
+    """The objects that these templates of the chart make."""
+    only = [f"--show-only=templates/{name}.yaml" for name in templates]
+    chart = [str(program("helm") / "helm"), "template", "dataguardian", str(ROOT / "charts/dataguardian"), *only]
+    text = subprocess.run([*chart, "--kube-version=1.31"], check=True, capture_output=True, text=True).stdout
+    return [each for each in yaml.safe_load_all(text) if each]
 
 
 def token_of(apiserver: ApiServer, namespace: str, name: str, *, role: str | None, everywhere: bool = False) -> str:

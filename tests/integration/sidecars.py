@@ -38,9 +38,13 @@ class Sidecar(Service):
         return [json.loads(line) for line in (self.folder / "log").read_text().splitlines()]
 
     def health(self) -> tuple[int, object] | None:
-        """The status and the body of ``/health``; None when nobody listens."""
+        """The status and the body of ``/health``; None when nobody answers."""
+        return self.get("/health")
+
+    def get(self, path: str, *, seconds: float = 5) -> tuple[int, object] | None:
+        """The status and the body of a path; None when nobody answers in time."""
         try:
-            with urllib.request.urlopen(f"http://{self.host}:{self.port}/health", timeout=5) as answer:
+            with urllib.request.urlopen(f"http://{self.host}:{self.port}{path}", timeout=seconds) as answer:
                 return answer.status, json.load(answer)
         except urllib.error.HTTPError as answer:
             return answer.code, json.load(answer)

@@ -9,13 +9,15 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
 import yaml
 
 from .apiserver import ApiServer
-from .callers import chart_parts, token_of
+from .callers import chart_parts, rendered, token_of
+from .clients import frozen
 from .services import HOST, PostgresServer, RedisServer, free_port, wait_until
 from .sidecars import Sidecar, sidecar_of
 
@@ -55,6 +57,36 @@ def test_it_serves_with_everything_around_it_down(sidecar: Sidecar) -> None:
     services = {"kubernetes": "down", "postgres": "down", "redis": "down"}
 
     assert sidecar.health() == (503, {"status": "down", "services": services})
+
+
+def test_the_kubelet_finds_it_well_with_everything_around_it_down(sidecar: Sidecar) -> None:
+    assert sidecar.get("/livez") == sidecar.get("/readyz") == (200, {"status": "ok"})
+
+
+def test_a_loop_that_hangs_fails_the_probe_and_is_ended_within_a_minute(sidecar: Sidecar) -> None:
+    probe = probes()["livenessProbe"]
+    patience_s = probe["timeoutSeconds"]
+    path = probe["httpGet"]["path"]
+
+    assert sidecar.get(path, seconds=patience_s) is not None
+    with frozen(sidecar):
+        assert sidecar.get(path, seconds=patience_s) is None
+    # It hangs right after a good probe, and takes no notice of SIGTERM.
+    until_noticed = probe["periodSeconds"] * probe["failureThreshold"] + patience_s
+    assert until_noticed + probe["terminationGracePeriodSeconds"] < 60
+
+
+def test_only_the_container_itself_decides_what_the_kubelet_does_with_it() -> None:
+    paths = {name: probe["httpGet"]["path"] for name, probe in probes().items()}
+
+    assert paths == {"startupProbe": "/livez", "livenessProbe": "/livez", "readinessProbe": "/readyz"}
+
+
+def probes() -> dict[str, Any]:
+    """Those of the container in the chart."""
+    (deployment,) = rendered("deployment")
+    (api,) = [each for each in deployment["spec"]["template"]["spec"]["containers"] if each["name"] == "api"]
+    return {name: api[name] for name in ("startupProbe", "livenessProbe", "readinessProbe")}
 
 
 def test_it_ends_in_order_when_it_is_told(sidecar: Sidecar) -> None:

@@ -71,6 +71,7 @@ def test_an_empty_database_gets_the_schema(
         "backup_jobs",
         "database_sync_executions",
         "database_sync_jobs",
+        "health_checks",
         "stored_copies",
     ]
 

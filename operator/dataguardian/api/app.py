@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 
@@ -9,12 +10,15 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from ..kube.client import Kubernetes
+from ..resources import datasource, storage_location
 from ..resources.backup import BACKUP_JOB
 from ..resources.sync import DATABASE_SYNC_JOB
+from ..workers.loop import forever
 from . import (
     audit_logs,
     backup_jobs,
     backups,
+    checks,
     control,
     executions,
     health,
@@ -24,16 +28,20 @@ from . import (
     overview,
     restores,
     sync_jobs,
+    system,
 )
 from .access import Access
+from .checked import LISTED_FOR_S, read_checked
 from .clients import Clients, Refreshed, Remembered
 from .cors import ORIGINS, preflights, share
 from .crowd import AT_ONCE, bounded
 from .endpoints import Endpoint
 from .inventory import OBJECTS_FOR_S, read_inventory
+from .leader import ASKED_FOR_S, Leader
 from .mount import mounted
 from .openapi import document
 from .problems import REQUEST_ID, problems
+from .services import CHECKED_FOR_S, ServiceChecks
 from .state import STATE, State
 from .trail import Trail
 from .watched import Watched, followed
@@ -41,13 +49,16 @@ from .watched import Watched, followed
 # Open to everybody who reaches the port: probes, Prometheus, and what the API is.
 ROUTES = (
     web.get("/health", health.show),
+    web.get("/livez", health.live),
+    web.get("/readyz", health.ready),
     web.get("/metrics", metrics.show),
 )
-PARTS = (me, overview, backup_jobs, sync_jobs, backups, restores, executions, control, audit_logs)
+PARTS = (me, overview, backup_jobs, sync_jobs, backups, restores, executions, control, system, checks, audit_logs)
 ENDPOINTS: tuple[Endpoint, ...] = tuple(endpoint for part in PARTS for endpoint in part.ENDPOINTS)
 
 LONGEST_BODY = 64 * 1024
 NAMESPACES_FOR_S = 10.0
+LOOK_EVERY_S = 5.0  # at services and workers, also when nobody asks: since when they are so is known then
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
     "Referrer-Policy": "no-referrer",
@@ -61,29 +72,32 @@ def make_app(clients: Clients, *, origins: frozenset[str] = frozenset()) -> web.
     app = web.Application(middlewares=[problems, preflights, bounded(AT_ONCE)], client_max_size=LONGEST_BODY)
     app[ORIGINS] = origins
     app[STATE] = _state(clients)
-    app[health.SERVICES] = Remembered(lambda: health.check(clients), seconds=health.CHECKED_FOR_S)
+    app[health.SERVICES] = Remembered(lambda: _services(app[STATE]), seconds=0)
     app[metrics.INVENTORY] = Remembered(lambda: read_inventory(clients.kube), seconds=OBJECTS_FOR_S)
     app[metrics.QUEUE] = clients.queue
     app.on_response_prepare.extend((_secure, share))
-    app.cleanup_ctx.extend((_watching, _audited))
+    app.cleanup_ctx.extend((_watching, _audited, _looking))
     app.add_routes(ROUTES)
     app.add_routes([web.get("/api/openapi.json", _described()), *map(mounted, ENDPOINTS)])
     return app
 
 
 def _state(clients: Clients) -> State:
-    namespaces = Remembered(lambda: _namespaces(clients.kube), seconds=NAMESPACES_FOR_S)
+    kube, history = clients.kube, clients.history
+    namespaces = Remembered(lambda: _namespaces(kube), seconds=NAMESPACES_FOR_S)
     return State(
         clients=clients,
-        access=Access(kube=clients.kube, namespaces=namespaces.get),
-        trail=Trail(clients.history),
-        backup_jobs=Watched(clients.kube, BACKUP_JOB, job_objects.BackupJob),
-        sync_jobs=Watched(clients.kube, DATABASE_SYNC_JOB, job_objects.SyncJob),
+        access=Access(kube=kube, namespaces=namespaces.get),
+        trail=Trail(history),
+        backup_jobs=Watched(kube, BACKUP_JOB, job_objects.BackupJob),
+        sync_jobs=Watched(kube, DATABASE_SYNC_JOB, job_objects.SyncJob),
         ended=Refreshed(
-            lambda: overview.read_ended(clients.history),
-            seconds=overview.ENDED_FOR_S,
-            longest=overview.ENDED_LONGEST_S,
+            lambda: overview.read_ended(history), seconds=overview.ENDED_FOR_S, longest=overview.ENDED_LONGEST_S
         ),
+        services=Remembered(ServiceChecks(clients).check, seconds=CHECKED_FOR_S),
+        pulses=Remembered(Leader(clients).pulses, seconds=ASKED_FOR_S),
+        datasources=Remembered(lambda: read_checked(kube, datasource.KIND), seconds=LISTED_FOR_S),
+        storage=Remembered(lambda: read_checked(kube, storage_location.KIND), seconds=LISTED_FOR_S),
     )
 
 
@@ -96,6 +110,21 @@ async def _watching(app: web.Application) -> AsyncIterator[None]:
     state = app[STATE]
     async with followed([state.backup_jobs, state.sync_jobs]):
         yield
+
+
+async def _services(state: State) -> health.Services:
+    return health.Services.of((await state.services.get()).services)
+
+
+async def _looking(app: web.Application) -> AsyncIterator[None]:
+    looking = asyncio.create_task(forever("look", lambda: _look(app[STATE]), every_s=LOOK_EVERY_S))
+    yield
+    looking.cancel()
+    await asyncio.gather(looking, return_exceptions=True)
+
+
+async def _look(state: State) -> None:
+    await asyncio.gather(state.services.get(), state.pulses.get())
 
 
 async def _namespaces(kube: Kubernetes) -> frozenset[str]:

@@ -6,13 +6,14 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from ..errors import DataGuardianError
 from ..history import History
 from ..kube.client import Kubernetes
 from ..queue import Queue
+from ..settings import OperatorsSettings
 
 Answer = TypeVar("Answer")
 
@@ -24,6 +25,7 @@ class Clients:
     kube: Kubernetes
     history: History
     queue: Queue
+    operators: OperatorsSettings = field(default_factory=OperatorsSettings)
 
 
 class Remembered(Generic[Answer]):

@@ -1,22 +1,22 @@
-"""``GET /health``: public and cheap, for probes and load balancers."""
+"""What is open to probes and load balancers: public and cheap.
+
+``/health`` tells how the whole is, as far as the services go. ``/livez`` and ``/readyz`` are the kubelet's, of this
+container alone: they ask nobody, because no restart of this one cures what is down elsewhere, and a sidecar that
+tells so is of more use than one that is out of the Service.
+"""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable
+from collections.abc import Mapping
 from typing import Literal
 
 import msgspec
 from aiohttp import web
 
-from ..errors import DataGuardianError
-from ..queue import QUEUES
-from .clients import Clients, Remembered
+from .clients import Remembered
+from .services import ServiceHealth, State
 
-CHECK_S = 2.0  # for one check
-CHECKED_FOR_S = 2.0  # how long an answer is good
-
-State = Literal["up", "down"]
+Status = Literal["ok", "degraded", "down"]
 
 
 class Services(msgspec.Struct, frozen=True, kw_only=True):
@@ -26,8 +26,13 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     postgres: State
     redis: State
 
+    @classmethod
+    def of(cls, found: Mapping[str, ServiceHealth]) -> Services:
+        """Of what is known of each."""
+        return cls(**{name: service.status for name, service in found.items()})
+
     @property
-    def status(self) -> Literal["ok", "degraded", "down"]:
+    def status(self) -> Status:
         """Down without the API server; without history or queue backups go on, and it is degraded."""
         if self.kubernetes == "down":
             return "down"
@@ -48,20 +53,11 @@ async def show(request: web.Request) -> web.Response:
     )
 
 
-async def check(clients: Clients) -> Services:
-    """Ask each service for an answer, all at once, within CHECK_S."""
-    kubernetes, postgres, redis = await asyncio.gather(
-        _state(clients.kube.get("/version")),
-        _state(clients.history.check(limit_s=CHECK_S)),
-        _state(clients.queue.depth(QUEUES[0])),
-    )
-    return Services(kubernetes=kubernetes, postgres=postgres, redis=redis)
+async def live(_: web.Request) -> web.Response:
+    """200, if the event loop turns; one that hangs answers nobody."""
+    return web.json_response({"status": "ok"})
 
 
-async def _state(answer: Awaitable[object]) -> State:
-    try:
-        async with asyncio.timeout(CHECK_S + 0.5):  # after the limit of the check itself, if it has one
-            await answer
-    except (DataGuardianError, TimeoutError):
-        return "down"
-    return "up"
+async def ready(_: web.Request) -> web.Response:
+    """200: nobody listens before the start is done, and no longer once the end has begun."""
+    return web.json_response({"status": "ok"})

@@ -35,7 +35,7 @@ async def serve(env: settings.Environment) -> None:
         History(settings.postgres(env)) as history,
         Queue(settings.redis(env)) as queue,
     ):
-        clients = Clients(kube=Kubernetes(api), history=history, queue=queue)
+        clients = Clients(kube=Kubernetes(api), history=history, queue=queue, operators=settings.operators(env))
         origins = origins_of(env.text("API_CORS_ORIGINS", ""))
         await _until_told(make_app(clients, origins=origins), port=env.number("API_PORT", 8080))
 

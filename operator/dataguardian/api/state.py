@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
+from ..workers.loop import Pulses
 from .access import Access
-from .clients import Clients, Refreshed
+from .checked import Checked
+from .clients import Clients, Refreshed, Remembered
 from .job_objects import BackupJob, SyncJob
+from .services import Found
 from .trail import Trail
 from .watched import Watched
 
@@ -27,6 +30,10 @@ class State:
     backup_jobs: Watched[BackupJob]
     sync_jobs: Watched[SyncJob]
     ended: Refreshed[EndedCounts]
+    services: Remembered[Found]
+    pulses: Remembered[Pulses]  # of the leader's workers
+    datasources: Remembered[list[Checked]]
+    storage: Remembered[list[Checked]]
 
 
 STATE: web.AppKey[State] = web.AppKey("state")

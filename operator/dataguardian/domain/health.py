@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
+from typing import Literal, get_args
 
 from ..resources.common import Condition, Status
 from ..resources.datasource import Datasource, DatasourceStatus
@@ -12,6 +14,23 @@ from .report import Failure, Report
 
 # An unhealthy object is checked this often, so that it heals soon after its cause is gone.
 UNHEALTHY_INTERVAL = timedelta(seconds=30)
+
+Health = Literal["up", "degraded", "down", "unknown"]  # of anything that is checked
+HEALTHS: tuple[Health, ...] = get_args(Health)
+# By the word in the status: ``health`` of a Datasource, ``phase`` of a StorageLocation. One that is full is read from.
+HEALTH_OF: Mapping[str, Health] = {
+    "healthy": "up",
+    "warning": "degraded",
+    "critical": "down",
+    "Available": "up",
+    "Full": "degraded",
+    "Unreachable": "down",
+}
+
+
+def health_of(word: str | None) -> Health:
+    """What the word in a status means; nothing is known of what was not checked yet."""
+    return HEALTH_OF.get(word or "", "unknown")
 
 
 def is_due(checked: Datasource | StorageLocation, *, now: datetime) -> bool:

@@ -1,4 +1,8 @@
-"""``GET /healthz`` for the kubelet: whether this process does its part, whatever is up or down around it."""
+"""For the kubelet, whether this process does its part; for the sidecars of all operators, how its workers are.
+
+``GET /healthz`` and ``GET /workers`` answer whoever reaches the port, without a token: what they tell are names of
+workers, times and codes of errors. The words of an error stand in the log alone, as they name objects and hosts.
+"""
 
 from __future__ import annotations
 
@@ -6,25 +10,34 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import msgspec
 from aiohttp import web
 
 from ..kube.lease import Lease
-from ..workers.loop import silent
+from ..workers.loop import pulses, silent
 
-EVERY_ADDRESS = "0.0.0.0"  # noqa: S104 - the kubelet comes to the pod's address
+EVERY_ADDRESS = "0.0.0.0"  # noqa: S104 - the kubelet and other pods' sidecars come to the pod's address
 
 
 @asynccontextmanager
 async def answering(lease: Lease, *, port: int) -> AsyncIterator[None]:
-    """Answer inside this block: 200 ``{"status": "ok", "leading"}``, or 503 with what is not well as status."""
+    """Answer inside this block.
+
+    ``/healthz``: 200 ``{"status": "ok", "leading"}``, or 503 with what is not well as status. ``/workers``: ``Pulses``.
+    """
 
     async def show(_: web.Request) -> web.Response:
         found = ailments(lease, at=time.time())
         body = {"status": ", ".join(found) or "ok", "leading": lease.is_held}
         return web.json_response(body, status=503 if found else 200)
 
+    async def show_workers(_: web.Request) -> web.Response:
+        told = pulses(at=time.time(), leading=lease.is_held)
+        return web.Response(body=msgspec.json.encode(told), content_type="application/json")
+
     app = web.Application()
     app.router.add_get("/healthz", show)
+    app.router.add_get("/workers", show_workers)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
     await runner.setup()
     try:

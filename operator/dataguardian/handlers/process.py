@@ -6,12 +6,11 @@ import asyncio
 import logging
 import signal
 import socket
-import uuid
 from collections.abc import Callable
 
 from ..kube.client import Kubernetes
 from ..kube.connection import connect
-from ..kube.lease import Lease
+from ..kube.lease import Lease, candidate_name
 from ..settings import OperatorSettings
 from .liveness import answering
 
@@ -43,7 +42,7 @@ async def _until_told(settings: OperatorSettings) -> None:
 async def _stand(settings: OperatorSettings, listen: Callable[[], None]) -> None:
     # The Lease has a connection of its own: a renewal waits behind no other call, and needs no token.
     async with connect() as api:
-        holder = f"{socket.gethostname()}_{uuid.uuid4().hex}"
+        holder = candidate_name(socket.gethostname())
         lease = Lease(Kubernetes(api), namespace=settings.namespace, holder=holder)
         async with answering(lease, port=settings.liveness_port):
             log.info("Standing by", extra={"action": "standing_by", "holder": holder})

@@ -2,8 +2,9 @@
 
 from ..errors import HistoryUnavailable
 from .audit import AuditRow
+from .health_checks import HealthRow
 from .logs import LogLine
 from .pool import History
 from .run_rows import ExecutionRow, RunRow, SyncRow
 
-__all__ = ["AuditRow", "ExecutionRow", "History", "HistoryUnavailable", "LogLine", "RunRow", "SyncRow"]
+__all__ = ["AuditRow", "ExecutionRow", "HealthRow", "History", "HistoryUnavailable", "LogLine", "RunRow", "SyncRow"]

@@ -53,6 +53,7 @@ class History:
     def __init__(self, settings: PostgresSettings) -> None:
         self._settings = settings
         self._idle: list[psycopg.AsyncConnection] = []
+        self._ended = False
         self._free = asyncio.Semaphore(CONNECTIONS)
         self.outages = 0  # calls that ended with HistoryUnavailable so far
 
@@ -60,6 +61,7 @@ class History:
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        self._ended = True  # what is still in use is closed when it is given back
         while self._idle:
             await self._idle.pop().close()
 
@@ -132,7 +134,7 @@ class History:
         return connection
 
     async def _give_back(self, connection: psycopg.AsyncConnection) -> None:
-        if connection.pgconn.transaction_status == TransactionStatus.IDLE:
+        if connection.pgconn.transaction_status == TransactionStatus.IDLE and not self._ended:
             self._idle.append(connection)
         else:
             await connection.close()

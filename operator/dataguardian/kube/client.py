@@ -146,6 +146,11 @@ class Kubernetes:
         pods, _ = await self.list(pods_path(namespace), label_selector=f"batch.kubernetes.io/job-name={job}")
         return pods
 
+    async def pod(self, namespace: str, name: str) -> JSON | None:
+        """A pod, for who may list pods and not get one; None when there is none."""
+        page = await self._call("GET", pods_path(namespace), query={"fieldSelector": f"metadata.name={name}"})
+        return next(iter(page["items"]), None)
+
     async def events_of(self, namespace: str, uid: str) -> list[JSON]:
         """Events about an object, EVENTS at most."""
         query = {"fieldSelector": f"involvedObject.uid={uid}", "limit": EVENTS}

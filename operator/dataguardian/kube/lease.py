@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime
 
@@ -27,12 +28,30 @@ def boottime() -> float:
     return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
+def candidate_name(host: str) -> str:
+    """A name that no other process ever has, of one on this host: a pod's hostname is its name."""
+    return f"{host}_{uuid.uuid4().hex}"
+
+
+def host_of(holder: str) -> str:
+    """The host in a candidate's name."""
+    return holder.rpartition("_")[0]
+
+
+async def current_holder(kube: Kubernetes, namespace: str) -> str:
+    """Whom the Lease names; empty when it names nobody, or does not exist. Raises what ``Kubernetes.get`` does."""
+    try:
+        return _claim_of(await kube.get(f"{_path(namespace)}/{LEASE}")).holder
+    except Absent:
+        return ""
+
+
 class Lease:
     """One candidate's hold on the Lease; ``holder`` is a name that no other process ever has."""
 
     def __init__(self, kube: Kubernetes, *, namespace: str, holder: str, clock: Callable[[], float] = boottime) -> None:
         self._kube = kube
-        self._path = f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases"
+        self._path = _path(namespace)
         self._candidate = Candidate(holder)
         self._clock = clock
         self._doubted = asyncio.Event()
@@ -139,6 +158,10 @@ class Lease:
             f"{other} leads now." if other else f"The Lease {LEASE} could not be renewed for {CERTAIN_S:.0f} s.",
             remedy="This operator ends and starts again as a standby; look at the API server and the node if it lasts.",
         )
+
+
+def _path(namespace: str) -> str:
+    return f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases"
 
 
 def _claim_of(lease: JSON) -> Claim:

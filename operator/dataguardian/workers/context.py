@@ -9,8 +9,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ..domain.evidence import Evidence
+from ..domain.health import Health
 from ..domain.told import ManifestFound
-from ..history import AuditRow, History, RunRow
+from ..history import AuditRow, HealthRow, History, RunRow
 from ..kube.client import JSON, Kubernetes
 from ..queue import Queue
 from ..resources.backup import BackupExecution
@@ -66,6 +67,9 @@ class Context:
     unwritten: dict[str, RunRow] = field(default_factory=dict)
     # The same of the audit log, by id.
     unaudited: dict[str, AuditRow] = field(default_factory=dict)
+    # The same of changes of health, by id; and the health that each checked object had last, by UID.
+    unnoted: dict[str, HealthRow] = field(default_factory=dict)
+    healths: dict[str, Health] = field(default_factory=dict)
     # Ended runs that the status of their BackupJob does not show yet, by UID.
     unsummarized: dict[str, BackupExecution] = field(default_factory=dict)
     # Scheduled objects whose status may not be true, by plural, namespace and name, in the order in which that became

@@ -29,7 +29,7 @@ from ..resources.common import Resource
 from ..resources.restore import RestoreRequest
 from . import cancel, cleanup, line, recorder, run_jobs, safety, side_jobs
 from .context import Context, now
-from .loop import attempt, enrol
+from .loop import attempt, beat, enrol
 from .operations import RUN_KINDS, RunKind
 from .prepared import NOTHING, Known, NotYet
 from .slots import Full
@@ -67,10 +67,13 @@ async def accept(context: Context, run_kind: RunKind, run: Run) -> None:
 
 async def work(context: Context) -> None:
     """Start what the queues hold while there are free slots; never returns."""
-    enrol("dispatcher")
+    for worker in ("dispatcher", *RUN_KINDS):
+        enrol(worker)
     while True:
         taken: list[Entry] = []
         await attempt("dispatcher", partial(take_turn, context, taken))
+        for operation in RUN_KINDS:  # a turn is one for each queue, also when a full system takes nothing
+            beat(operation)
         if not taken:
             await context.slots.news(POLL_S)
 

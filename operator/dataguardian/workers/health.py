@@ -17,10 +17,10 @@ from ..resources import datasource, storage_location
 from ..resources.common import Kind, Resource
 from . import side_jobs
 from .context import Context, now
+from .health_history import CHECKED, note
 from .side_jobs import Ended, SideJob, SideOperation
 
 TICK_S = 2.0
-CHECKED: tuple[Kind[Any], ...] = (datasource.KIND, storage_location.KIND)
 NEVER = datetime.min.replace(tzinfo=UTC)
 
 
@@ -66,6 +66,7 @@ async def _ended(context: Context, end: Ended) -> None:
         context.kube, kind, checked, lambda current: judge(current, end.report, generation=generation, now=now())
     )
     context.catalog.put(kind, changed)
+    note(context, kind, changed)
 
 
 CHECK = SideOperation(

@@ -7,6 +7,8 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 
+import msgspec
+
 from ..errors import DataGuardianError, LeadershipLost, Unavailable
 from ..kube.client import Absent, Expired
 
@@ -15,20 +17,60 @@ log = logging.getLogger(__name__)
 RECOVER_S = 5.0  # between two steps that fail
 SILENCE_S = 300.0
 
-# Worker → time.time() of the last step that did not end in a bug; served as a metric.
+# Worker → time.time() of the last step that did not end in a bug; told by ``pulses``.
 heartbeats: dict[str, float] = {}
 _loops: set[str] = set()
+_failures: dict[str, Failure] = {}  # worker → what its last step ended with that failed
+
+
+class Failure(msgspec.Struct, frozen=True, kw_only=True):
+    """That a step failed: no words, because they name objects and hosts and this is told to whoever asks."""
+
+    code: str
+    at: float  # time.time()
+
+
+class Pulse(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of a worker that turns for ever."""
+
+    running: bool  # whether it ended a step within SILENCE_S
+    heartbeat: float  # time.time()
+    failure: Failure | None = None
+
+
+class Pulses(msgspec.Struct, frozen=True, kw_only=True):
+    """What one operator tells of its workers; one that stands by has none."""
+
+    leading: bool
+    workers: dict[str, Pulse]
 
 
 def enrol(worker: str) -> None:
     """A worker that turns for ever begins; from now on its silence means that the process is not well."""
     _loops.add(worker)
+    beat(worker)
+
+
+def beat(worker: str) -> None:
+    """A worker did its part now."""
     heartbeats[worker] = time.time()
 
 
 def silent(*, at: float) -> list[str]:
     """The enrolled workers that ended no step within the SILENCE_S before this time."""
     return sorted(worker for worker in _loops if at - heartbeats[worker] > SILENCE_S)
+
+
+def pulses(*, at: float, leading: bool) -> Pulses:
+    """What there is to tell of the enrolled workers at this time."""
+    quiet = silent(at=at)
+    return Pulses(
+        leading=leading,
+        workers={
+            worker: Pulse(running=worker not in quiet, heartbeat=heartbeats[worker], failure=_failures.get(worker))
+            for worker in sorted(_loops)
+        },
+    )
 
 
 async def attempt(worker: str, step: Callable[[], Awaitable[object]]) -> bool:
@@ -47,14 +89,21 @@ async def attempt(worker: str, step: Callable[[], Awaitable[object]]) -> bool:
     except Expired:
         log.info("A list took longer than the API server keeps it", extra={"action": "list_expired", "worker": worker})
     except Unavailable as error:
+        _note_failure(worker, error.code)
         log.warning("%s", error, extra={"action": "worker_waits", "worker": worker, "code": error.code})
     except DataGuardianError as error:
+        _note_failure(worker, error.code)
         log.error("%s", error, extra={"action": "worker_failed", "worker": worker, "code": error.code})
     except Exception:  # the reason is above
+        _note_failure(worker, DataGuardianError.code)
         log.exception("Unexpected error", extra={"action": "worker_bug", "worker": worker})
         return False
-    heartbeats[worker] = time.time()
+    beat(worker)
     return well
+
+
+def _note_failure(worker: str, code: str) -> None:
+    _failures[worker] = Failure(code=code, at=time.time())
 
 
 async def forever(worker: str, step: Callable[[], Awaitable[object]], *, every_s: float) -> None:

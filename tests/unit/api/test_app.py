@@ -11,8 +11,9 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
 from dataguardian.api.clients import Remembered
-from dataguardian.api.health import Services, State
+from dataguardian.api.health import Services
 from dataguardian.api.problems import problems
+from dataguardian.api.services import State
 from dataguardian.errors import NotFound
 
 Client = TestClient[web.Request, web.Application]

@@ -9,13 +9,14 @@ import pytest
 
 from dataguardian.errors import LeadershipLost, QueueUnavailable
 from dataguardian.workers import loop
-from dataguardian.workers.loop import SILENCE_S, attempt, enrol, silent
+from dataguardian.workers.loop import SILENCE_S, Failure, Pulse, attempt, enrol, pulses, silent
 
 
 @pytest.fixture(autouse=True)
 def alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loop, "heartbeats", {})
     monkeypatch.setattr(loop, "_loops", set())
+    monkeypatch.setattr(loop, "_failures", {})
 
 
 def raising(error: Exception) -> Callable[[], Awaitable[object]]:
@@ -55,3 +56,20 @@ async def test_the_loss_of_the_lead_is_told_by_the_process_and_not_by_each_worke
 ) -> None:
     assert not await attempt("sweep", raising(LeadershipLost("Another one leads.", remedy="Wait.")))
     assert caplog.records == []
+
+
+async def test_a_failure_is_told_by_its_code_and_without_its_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(time, "time", lambda: 1000.0)
+    enrol("away")
+    enrol("broken")
+    await attempt("away", raising(QueueUnavailable("Redis at secret-canary is away.", remedy="Wait.")))
+    await attempt("broken", raising(KeyError("secret-canary")))
+    await attempt("now-and-then", raising(KeyError("secret-canary")))
+
+    told = pulses(at=1001.0, leading=True)
+
+    assert told.workers == {
+        "away": Pulse(running=True, heartbeat=1000.0, failure=Failure(code="queue-unavailable", at=1000.0)),
+        "broken": Pulse(running=True, heartbeat=1000.0, failure=Failure(code="internal", at=1000.0)),
+    }
+    assert not pulses(at=1001.0 + SILENCE_S, leading=True).workers["away"].running
