@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
-from tests.integration.services import Service
+from tests.integration.services import Service, free_port
 
 PROGRAM = "from dataguardian.cli import main; main()"
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -25,7 +25,7 @@ class Operator(Service):
     kubeconfig: Path = Path()
 
     def command(self) -> Sequence[str]:
-        variables = {**self.variables, "LIVENESS_PORT": self.port}
+        variables = {**self.variables, "LIVENESS_PORT": self.port, "METRICS_PORT": free_port()}
         environment = [f"DATAGUARDIAN_{name}={value}" for name, value in variables.items()]
         return ["env", *environment, f"KUBECONFIG={self.kubeconfig}", sys.executable, "-c", PROGRAM, "operator"]
 

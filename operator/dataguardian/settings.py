@@ -88,6 +88,7 @@ class OperatorSettings:
 
     namespace: str
     liveness_port: int
+    metrics_port: int
     postgres: PostgresSettings
     redis: RedisSettings
     runner: RunnerSettings
@@ -224,6 +225,7 @@ def operator(env: Environment) -> OperatorSettings:
     return OperatorSettings(
         namespace=env.text("NAMESPACE"),
         liveness_port=env.number("LIVENESS_PORT", OperatorsSettings.liveness_port),
+        metrics_port=env.number("METRICS_PORT", 9090),
         postgres=postgres(env),
         redis=redis(env),
         runner=runner(env),

@@ -15,7 +15,7 @@ import yaml
 from dataguardian.kube.rbac import CONTROLLER_RULES, LEASE_RULES
 
 from .apiserver import ApiServer
-from .services import HOST, PostgresServer, RedisServer, Service
+from .services import HOST, PostgresServer, RedisServer, Service, free_port
 
 PROGRAM = "from dataguardian.cli import main; main()"
 
@@ -31,6 +31,7 @@ class Operator(Service):
     namespace: str
     account: str
     settings: dict[str, str] = field(default_factory=dict)
+    metrics_port: int = field(default_factory=free_port)
 
     def prepare(self) -> None:
         self._allow()
@@ -54,7 +55,8 @@ class Operator(Service):
 
     def command(self) -> Sequence[str]:
         variables = {
-            "NAMESPACE": self.namespace, "LIVENESS_PORT": self.port, "RUNNER_IMAGE": "unused",
+            "NAMESPACE": self.namespace, "LIVENESS_PORT": self.port, "METRICS_PORT": self.metrics_port,
+            "RUNNER_IMAGE": "unused",
             "POSTGRES_HOST": HOST, "POSTGRES_PORT": self.postgres.port, "POSTGRES_DATABASE": self.database,
             "POSTGRES_USERNAME_FILE": self.folder / "username", "POSTGRES_PASSWORD_FILE": self.folder / "password",
             "REDIS_HOST": HOST, "REDIS_PORT": self.redis.port, "REDIS_PASSWORD_FILE": self.folder / "redis",
@@ -75,6 +77,11 @@ class Operator(Service):
             return answer.code, json.load(answer)
         except OSError:
             return None
+
+    def metrics(self) -> str:
+        """What it tells of its process."""
+        with urllib.request.urlopen(f"http://{self.host}:{self.metrics_port}/metrics", timeout=5) as answer:
+            return str(answer.read().decode())
 
     @property
     def leads(self) -> bool:

@@ -1,22 +1,27 @@
-"""Databases of earlier releases."""
+"""The schemas of earlier releases."""
 
 from __future__ import annotations
 
-import psycopg
 from alembic import command
 from alembic.config import Config
 from sqlalchemy import create_engine
 
 from dataguardian.history.migrate import SCRIPTS
+from dataguardian.history.pool import login
+from dataguardian.settings import PostgresSettings
 
-from .services import PostgresServer
 
-
-def upgrade(server: PostgresServer, database: str, revision: str) -> None:
-    """Bring a database to the schema of a revision, as an earlier release did."""
+def steps() -> Config:
+    """What alembic goes by."""
     config = Config()
     config.set_main_option("script_location", str(SCRIPTS))
-    engine = create_engine("postgresql+psycopg://", creator=lambda: psycopg.connect(server.dsn(database)))
+    return config
+
+
+def migrate_to(settings: PostgresSettings, revision: str) -> None:
+    """Bring a database to the schema of an earlier release."""
+    config = steps()
+    engine = create_engine("postgresql+psycopg://", connect_args=login(settings))
     with engine.begin() as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, revision)

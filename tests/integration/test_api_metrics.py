@@ -9,75 +9,31 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aiohttp.test_utils import TestClient, TestServer
 from kubernetes.aio import client
-from prometheus_client.parser import text_string_to_metric_families
 
 from dataguardian import __version__
-from dataguardian.api.app import make_app
 from dataguardian.api.clients import Clients
 from dataguardian.history import History
 from dataguardian.kube import listing
-from dataguardian.kube.client import Kubernetes, objects_path
+from dataguardian.kube.client import Kubernetes
 from dataguardian.queue import Entry, Queue
 from dataguardian.resources import backup, datasource, restore, storage_location, sync
-from dataguardian.resources.common import API_VERSION, Kind
 
 from .clients import postgres_settings, redis_settings
+from .scrapes import DATASOURCE, JOB, LOCATION, SYNC_JOB, Samples, key, make, scrape
 from .services import HOST, PostgresServer, RedisServer, free_port
 
 AT_TWO = "2026-11-24T02:00:00Z"
 AT_THREE = "2026-11-24T03:00:00Z"
 TWO, THREE = (datetime(2026, 11, 24, hour, tzinfo=UTC).timestamp() for hour in (2, 3))
 
-JOB = {"datasourceRef": {"name": "orders"}, "storage": {"locations": [{"name": "primary"}]}}
-SYNC_JOB = {"sourceRef": {"name": "orders"}, "targetRef": {"name": "staging"}}
-DATASOURCE = {
-    "engine": "postgresql", "host": "orders-db", "database": "orders", "credentialsSecretRef": {"name": "orders"},
-}  # fmt: skip
-LOCATION = {"filesystem": {"claimName": "backups"}}
 RESTORE = {"backupExecutionRef": {"name": "nightly"}, "confirmationPhrase": "RESTAURAR"}
 VERIFY = {**RESTORE, "confirmationPhrase": "VERIFICAR RESTORE", "verificationMode": True}
-
-Samples = dict[str, dict[str, float]]  # name → labels as JSON → value
 
 
 @pytest.fixture
 async def clients(kube: Kubernetes, history: History, queue: Queue) -> Clients:
     return Clients(kube=kube, history=history, queue=queue)
-
-
-async def scrape(clients: Clients) -> Samples:
-    """What a sidecar that has just started tells."""
-    async with TestClient(TestServer(make_app(clients))) as http, http.get("/metrics") as answer:
-        assert answer.status == 200
-        assert answer.headers["Content-Type"].startswith("text/plain")
-        text = await answer.text()
-    found: Samples = {}
-    for family in text_string_to_metric_families(text):
-        assert family.name.startswith("dataguardian_")
-        assert family.documentation
-        for sample in family.samples:
-            found.setdefault(sample.name.removeprefix("dataguardian_"), {})[key(**sample.labels)] = sample.value
-    return found
-
-
-def key(**labels: str) -> str:
-    return json.dumps(labels, sort_keys=True)
-
-
-async def make(
-    kube: Kubernetes,
-    kind: Kind[Any],
-    namespace: str,
-    name: str,
-    spec: dict[str, Any],
-    status: dict[str, Any] | None = None,
-) -> None:
-    body = {"apiVersion": API_VERSION, "kind": kind.name, "metadata": {"name": name}, "spec": spec}
-    await kube.create(objects_path(kind, namespace), body)
-    if status is not None:
-        await kube.patch(objects_path(kind, namespace, name) + "/status", {"status": status})
 
 
 def run_of(job: str) -> dict[str, Any]:

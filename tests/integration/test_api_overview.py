@@ -27,7 +27,7 @@ from .apiserver import ApiServer
 from .callers import Client, chart_parts, get, token_of
 from .clients import frozen, postgres_settings, redis_settings, until
 from .services import PostgresServer, RedisServer
-from .test_api_metrics import JOB, SYNC_JOB, make
+from .scrapes import JOB, SYNC_JOB, make
 
 PATH = "/api/dashboard/overview"
 NOW = datetime.now(UTC)

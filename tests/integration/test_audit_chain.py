@@ -26,7 +26,7 @@ from dataguardian.history.verify import PAGE, verify
 from dataguardian.settings import PostgresSettings
 
 from .clients import postgres_settings
-from .schemas import upgrade
+from .schemas import migrate_to
 from .services import ROOT, PostgresServer
 
 AT = datetime(2026, 11, 24, 2, 10, 0, 120, tzinfo=UTC)
@@ -261,7 +261,7 @@ async def test_a_log_of_several_pages_is_read_to_its_end(
 def test_rows_of_before_the_chain_become_its_first_ones(postgres_server: PostgresServer, tmp_path: Path) -> None:
     name = postgres_server.database()
     settings = postgres_settings(postgres_server, name, tmp_path)
-    upgrade(postgres_server, name, "0006")
+    migrate_to(settings, "0006")
     postgres_server.sql(
         name,
         "INSERT INTO audit_logs SELECT ('00000000-0000-0000-0000-0000000000' || to_char(n, 'FM00'))::uuid,"

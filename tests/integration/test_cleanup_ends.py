@@ -65,6 +65,7 @@ async def test_a_removed_copy_is_removed_in_its_entry_with_one_event_and_one_aud
         "nightly-1",
     )
     assert row.detail["location"] == "primary"
+    assert row.detail["backup_job"] == job.metadata.name
 
 
 async def test_a_removal_of_a_backup_that_has_no_entry_is_audited(context: Context, namespace: str) -> None:

@@ -13,17 +13,14 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from alembic import command
-from alembic.config import Config
 from alembic.script import ScriptDirectory
-from sqlalchemy import create_engine
 
 from dataguardian.errors import HistoryUnavailable
-from dataguardian.history.migrate import LOCK_KEY, SCRIPTS, migrate
-from dataguardian.history.pool import login
+from dataguardian.history.migrate import LOCK_KEY, migrate
 from dataguardian.settings import PostgresSettings
 
 from .clients import postgres_settings
+from .schemas import migrate_to, steps
 from .services import PostgresServer, free_port
 
 
@@ -42,23 +39,6 @@ def relations(server: PostgresServer, database: str) -> list[str]:
     return [str(name) for (name,) in server.rows(database, query)]
 
 
-def steps() -> Config:
-    """What alembic goes by."""
-    config = Config()
-    config.set_main_option("script_location", str(SCRIPTS))
-    return config
-
-
-def migrate_to(settings: PostgresSettings, revision: str) -> None:
-    """The schema of an earlier release."""
-    config = steps()
-    engine = create_engine("postgresql+psycopg://", connect_args=login(settings))
-    with engine.begin() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, revision)
-    engine.dispose()
-
-
 def test_an_empty_database_gets_the_schema(
     postgres_server: PostgresServer, database: str, settings: PostgresSettings
 ) -> None:
@@ -71,7 +51,9 @@ def test_an_empty_database_gets_the_schema(
         "backup_jobs",
         "database_sync_executions",
         "database_sync_jobs",
+        "execution_totals",
         "health_checks",
+        "removal_totals",
         "stored_copies",
     ]
 

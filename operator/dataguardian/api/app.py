@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
@@ -34,6 +35,7 @@ from .access import Access
 from .checked import LISTED_FOR_S, read_checked
 from .clients import Clients, Refreshed, Remembered
 from .cors import ORIGINS, preflights, share
+from .counted import EVERY_S, Counted
 from .crowd import AT_ONCE, bounded
 from .endpoints import Endpoint
 from .inventory import OBJECTS_FOR_S, read_inventory
@@ -75,11 +77,28 @@ def make_app(clients: Clients, *, origins: frozenset[str] = frozenset()) -> web.
     app[health.SERVICES] = Remembered(lambda: _services(app[STATE]), seconds=0)
     app[metrics.INVENTORY] = Remembered(lambda: read_inventory(clients.kube), seconds=OBJECTS_FOR_S)
     app[metrics.QUEUE] = clients.queue
+    app[metrics.COUNTED] = counted = Counted(clients.history)
+    app[metrics.OPERATOR] = f"http://127.0.0.1:{clients.operators.liveness_port}"
     app.on_response_prepare.extend((_secure, share))
-    app.cleanup_ctx.extend((_watching, _audited, _looking))
+    look = partial(_look, app[STATE])
+    app.cleanup_ctx.extend((_watching, _audited))
+    app.cleanup_ctx.append(_in_the_background("look", look, every_s=LOOK_EVERY_S))
+    app.cleanup_ctx.append(_in_the_background("totals", counted.refresh, every_s=EVERY_S))
     app.add_routes(ROUTES)
     app.add_routes([web.get("/api/openapi.json", _described()), *map(mounted, ENDPOINTS)])
     return app
+
+
+def _in_the_background(
+    worker: str, step: Callable[[], Awaitable[object]], *, every_s: float
+) -> Callable[[web.Application], AsyncIterator[None]]:
+    async def run(_: web.Application) -> AsyncIterator[None]:
+        task = asyncio.create_task(forever(worker, step, every_s=every_s))
+        yield
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    return run
 
 
 def _state(clients: Clients) -> State:
@@ -114,13 +133,6 @@ async def _watching(app: web.Application) -> AsyncIterator[None]:
 
 async def _services(state: State) -> health.Services:
     return health.Services.of((await state.services.get()).services)
-
-
-async def _looking(app: web.Application) -> AsyncIterator[None]:
-    looking = asyncio.create_task(forever("look", lambda: _look(app[STATE]), every_s=LOOK_EVERY_S))
-    yield
-    looking.cancel()
-    await asyncio.gather(looking, return_exceptions=True)
 
 
 async def _look(state: State) -> None:

@@ -6,12 +6,14 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from ..domain.conditions import RECOVERABLE
-from ..errors import DataGuardianError
+from ..domain.schedule import interval_after
+from ..errors import DataGuardianError, SpecInvalid
 from ..kube.client import Absent, Expired, Kubernetes
 from ..kube.listing import pages
 from ..resources import backup, datasource, restore, storage_location, sync
@@ -37,6 +39,7 @@ class Jobs:
     last_success: dict[Key, float] = field(default_factory=dict)
     last_attempt: dict[Key, float] = field(default_factory=dict)
     next_schedule: dict[Key, float] = field(default_factory=dict)
+    expected_interval: dict[Key, float] = field(default_factory=dict)
     missed_schedules: dict[Key, float] = field(default_factory=dict)
 
 
@@ -53,6 +56,7 @@ class Inventory:
     objectives: dict[tuple[str, str, str], float] = field(default_factory=dict)  # by job and objective
     restored: dict[Key, float] = field(default_factory=dict)  # by target: the last success, and the last attempt
     restore_attempted: dict[Key, float] = field(default_factory=dict)
+    existing: dict[str, set[Key]] = field(default_factory=dict)  # operation → what its runs are counted by
     executions: Counter[tuple[str, str]] = field(default_factory=Counter)  # by operation and phase
     datasource_up: dict[Key, float] = field(default_factory=dict)
     storage_up: dict[Key, float] = field(default_factory=dict)
@@ -77,7 +81,10 @@ async def _read(kube: Kubernetes) -> Inventory:
         for run in runs:
             _note_run(found, "verify" if run.spec.verification_mode else "restore", run)
             _note_restore(found, run)
+    found.existing["verify"] = found.existing["backup"]
+    targets = found.existing["restore"] = set()
     async for checked in pages(kube, datasource.KIND, Checked, silence_s=SILENCE_S):
+        targets.update(each.key for each in checked)
         _note_checks(found.datasource_up, {each.key: each.status.health for each in checked}, HEALTHY)
     async for checked in pages(kube, storage_location.KIND, Checked, silence_s=SILENCE_S):
         _note_checks(found.storage_up, {each.key: each.status.phase for each in checked}, AVAILABLE)
@@ -86,7 +93,7 @@ async def _read(kube: Kubernetes) -> Inventory:
 
 async def _read_jobs(kube: Kubernetes, job_kind: JobKind, found: Inventory) -> None:
     figures, keys = Jobs(), set[Key]()
-    found.jobs[job_kind.operation] = figures
+    found.jobs[job_kind.operation], found.existing[job_kind.operation] = figures, keys
     async for page in pages(kube, job_kind.kind, Job, silence_s=SILENCE_S):
         for job in page:
             keys.add(job.key)
@@ -105,6 +112,10 @@ def _note_job(figures: Jobs, job: Job) -> None:
     _note_latest(figures.last_success, job.key, status.last_successful_time)
     _note_latest(figures.next_schedule, job.key, status.next_schedule_time)
     figures.missed_schedules[job.key] = status.missed_schedules
+    if job.spec.schedule and status.next_schedule_time:
+        with suppress(SpecInvalid):  # its condition Ready tells
+            interval = interval_after(job.spec.schedule, job.spec.time_zone, status.next_schedule_time)
+            figures.expected_interval[job.key] = interval.total_seconds()
 
 
 def _note_backups(found: Inventory, job: Job) -> None:

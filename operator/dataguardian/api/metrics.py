@@ -1,7 +1,8 @@
-"""``GET /metrics``: Prometheus text, from the objects, so that it survives Postgres and Redis being down."""
+"""``GET /metrics``: Prometheus text. State is that of the objects, so that it outlives Postgres and Redis."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, get_args
@@ -16,14 +17,17 @@ from ..domain.executions import STATES, Attempt, as_phase
 from ..errors import QueueUnavailable
 from ..queue import QUEUES, Queue
 from .clients import Remembered
+from .counted import OBJECT, Counted, families
 from .health import SERVICES, Services
 from .inventory import JOB_KINDS, Inventory, JobKind, Jobs
+from .own_operator import OwnOperator, ask
 
 PREFIX = "dataguardian_"
-OBJECT = ("namespace", "name")
 
 INVENTORY: web.AppKey[Remembered[Inventory | None]] = web.AppKey("inventory")
 QUEUE: web.AppKey[Queue] = web.AppKey("queue")
+COUNTED: web.AppKey[Counted] = web.AppKey("counted")
+OPERATOR: web.AppKey[str] = web.AppKey("operator")  # URL of the operator in the same pod
 
 Samples = Mapping[Any, float]  # a tuple of label values → value
 
@@ -35,6 +39,8 @@ class Snapshot(Collector):
     services: Services
     depths: Mapping[str, int]  # empty when Redis is down
     inventory: Inventory | None
+    own: OwnOperator
+    counted: Counted
 
     def collect(self) -> Iterator[Metric]:
         """The metric families; those of objects are left out when the objects cannot be read."""
@@ -44,19 +50,39 @@ class Snapshot(Collector):
             yield _gauge(f"{service}_up", f"Whether {service} answers.", (), {(): up})
         depths = {(queue,): depth for queue, depth in self.depths.items()}
         yield _gauge("queue_depth", "Entries of a queue that are not acknowledged.", ("queue",), depths)
+        leading = {} if self.own.leading is None else {(): self.own.leading}
+        yield _gauge("operator_leader", "Whether the operator of this pod leads.", (), leading)
+        heartbeats = {(worker,): at for worker, at in self.own.heartbeats.items()}
+        yield _gauge(
+            "worker_last_heartbeat_timestamp_seconds",
+            "When a worker of the operator of this pod last ended a step.", ("worker",), heartbeats,
+        )  # fmt: skip
         if self.inventory is not None:
             yield from _of_objects(self.inventory)
+        if self.counted.totals is not None and self.counted.existing:
+            yield from families(self.counted.totals, self.counted.existing, PREFIX)
 
 
 async def show(request: web.Request) -> web.Response:
     """All metrics; what is down is missing in them, and its ``_up`` is 0."""
-    services = await request.app[SERVICES].get()
+    app = request.app
+    services, own, _ = await asyncio.gather(app[SERVICES].get(), ask(app[OPERATOR]), app[COUNTED].begun())
+    inventory = await app[INVENTORY].get() if services.kubernetes == "up" else None
+    counted = app[COUNTED]
+    if inventory is not None:
+        counted.existing = inventory.existing
     snapshot = Snapshot(
         services=services,
-        depths=await _depths(request.app[QUEUE]) if services.redis == "up" else {},
-        inventory=await request.app[INVENTORY].get() if services.kubernetes == "up" else None,
+        depths=await _depths(app[QUEUE]) if services.redis == "up" else {},
+        inventory=inventory,
+        own=own,
+        counted=counted,
     )
-    return web.Response(body=generate_latest(snapshot), headers={"Content-Type": CONTENT_TYPE_LATEST})
+    # Beside the loop: thousands of jobs take a second, in which all others would wait.
+    text = await asyncio.to_thread(generate_latest, snapshot)
+    answer = web.Response(body=text, headers={"Content-Type": CONTENT_TYPE_LATEST})
+    answer.enable_compression()
+    return answer
 
 
 async def _depths(queue: Queue) -> dict[str, int]:
@@ -104,6 +130,10 @@ def _of_jobs(job_kind: JobKind, figures: Jobs) -> Iterable[Metric]:
         _gauge(
             f"{prefix}_next_schedule_timestamp_seconds",
             f"When a {kind} is due next.", OBJECT, figures.next_schedule,
+        ),
+        _gauge(
+            f"{prefix}_expected_interval_seconds",
+            f"From the next slot of a {kind} to the one after it.", OBJECT, figures.expected_interval,
         ),
         _family(
             CounterMetricFamily, f"{prefix}_missed_schedules_total",

@@ -42,6 +42,8 @@ class Objectives(Part):
 class JobSpec(Part):
     """What a job is."""
 
+    schedule: str | None = None
+    time_zone: str = "UTC"
     objectives: Objectives = msgspec.field(default_factory=Objectives)  # of a BackupJob, like the recoverability
 
 

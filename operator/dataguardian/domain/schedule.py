@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from hashlib import sha256
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -15,6 +16,7 @@ from ..resources.schedule import MACROS, ScheduleSpec
 
 # How far back missed slots are counted after a pause: 10,080 of a schedule for every minute.
 COUNTED = timedelta(days=7)
+INTERVALS = 16384  # known at once: those of all jobs, which are asked for at each scrape and change once a slot
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,12 @@ def due(timing: Timing, first: datetime, now: datetime) -> Due:
 def next_slot(schedule: str, time_zone: str, after: datetime) -> datetime:
     """The first slot later than ``after``, in UTC. Raises SpecInvalid for a schedule that never comes."""
     return next(_slots(schedule, time_zone, after))
+
+
+@lru_cache(maxsize=INTERVALS)
+def interval_after(schedule: str, time_zone: str, slot: datetime) -> timedelta:
+    """From a slot to the next one. Raises SpecInvalid for a schedule that never comes."""
+    return next_slot(schedule, time_zone, slot) - slot
 
 
 def _delay(uid: str, jitter_seconds: int) -> timedelta:

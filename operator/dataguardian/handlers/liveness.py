@@ -15,8 +15,7 @@ from aiohttp import web
 
 from ..kube.lease import Lease
 from ..workers.loop import pulses, silent
-
-EVERY_ADDRESS = "0.0.0.0"  # noqa: S104 - the kubelet and other pods' sidecars come to the pod's address
+from .listening import listening
 
 
 @asynccontextmanager
@@ -38,13 +37,8 @@ async def answering(lease: Lease, *, port: int) -> AsyncIterator[None]:
     app = web.Application()
     app.router.add_get("/healthz", show)
     app.router.add_get("/workers", show_workers)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, EVERY_ADDRESS, port).start()
+    async with listening(app, port=port):
         yield
-    finally:
-        await runner.cleanup()
 
 
 def ailments(lease: Lease, *, at: float) -> list[str]:

@@ -13,6 +13,7 @@ from ..kube.connection import connect
 from ..kube.lease import Lease, candidate_name
 from ..settings import OperatorSettings
 from .liveness import answering
+from .process_metrics import exposed
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +45,7 @@ async def _stand(settings: OperatorSettings, listen: Callable[[], None]) -> None
     async with connect() as api:
         holder = candidate_name(socket.gethostname())
         lease = Lease(Kubernetes(api), namespace=settings.namespace, holder=holder)
-        async with answering(lease, port=settings.liveness_port):
+        async with answering(lease, port=settings.liveness_port), exposed(port=settings.metrics_port):
             log.info("Standing by", extra={"action": "standing_by", "holder": holder})
             await lease.acquire()
             log.info("Leading", extra={"action": "leading", "holder": holder})

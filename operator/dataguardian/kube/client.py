@@ -9,12 +9,13 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Collection, Mapping
+from collections.abc import AsyncIterator, Awaitable, Collection, Mapping
 from typing import Any
 from urllib.parse import urlencode
 
 import aiohttp
 from kubernetes.aio import client
+from prometheus_client import Histogram
 
 from ..domain.token_bucket import TokenBucket
 from ..errors import ConfigInvalid, PermissionRefused, Unavailable
@@ -29,6 +30,14 @@ WATCH_SECONDS = 240
 MERGE_PATCH = "application/merge-patch+json"
 # A server that has too much to do refuses a request unread, and says for how long to leave it alone.
 TOO_MANY, TRIES, PAUSE_LIMIT_S = 429, 4, 30.0
+
+REQUESTS = Histogram(
+    "dataguardian_kubernetes_request_duration_seconds",
+    "How long the API server took to answer the requests of this process, by verb and status; of a watch to begin it.",
+    ("verb", "status"),
+    buckets=(0.01, 0.1, 1, 10),
+)
+UNANSWERED = "none"
 
 
 class KubernetesUnavailable(Unavailable):
@@ -260,10 +269,10 @@ class Kubernetes:
                     body=body,
                     auth_settings=[] if self._token is not None else ["BearerToken"],
                 )
-                answer = await self._api.call_api(*request, _request_timeout=limit)
+                answer = self._api.call_api(*request, _request_timeout=limit)
+                response = await _measured(method, answer)
             except (aiohttp.ClientError, TimeoutError, OSError) as error:
                 raise _unavailable(path, error) from error
-            response: aiohttp.ClientResponse = answer.response
             if response.status != TOO_MANY or not tries_left:
                 break
             response.release()
@@ -271,6 +280,16 @@ class Kubernetes:
         if response.status >= 400:
             await _refuse(path, response, delegated=self._token is not None)
         return response
+
+
+async def _measured(verb: str, answer: Awaitable[Any]) -> aiohttp.ClientResponse:
+    began, status = time.monotonic(), UNANSWERED
+    try:
+        response: aiohttp.ClientResponse = (await answer).response
+        status = str(response.status)
+    finally:
+        REQUESTS.labels(verb, status).observe(time.monotonic() - began)
+    return response
 
 
 def _pause(response: aiohttp.ClientResponse) -> float:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Awaitable, Callable
 
 import msgspec
+from prometheus_client import Histogram
 
 from ..errors import DataGuardianError, LeadershipLost, Unavailable
 from ..kube.client import Absent, Expired
@@ -16,6 +17,13 @@ log = logging.getLogger(__name__)
 
 RECOVER_S = 5.0  # between two steps that fail
 SILENCE_S = 300.0
+
+STEPS = Histogram(
+    "dataguardian_worker_step_duration_seconds",
+    "How long the steps of the operator's workers took.",
+    ("worker",),
+    buckets=(0.01, 0.1, 1, 10, 60),
+)
 
 # Worker → time.time() of the last step that did not end in a bug; told by ``pulses``.
 heartbeats: dict[str, float] = {}
@@ -110,5 +118,6 @@ async def forever(worker: str, step: Callable[[], Awaitable[object]], *, every_s
     """Repeat a step with a pause after each, and a longer one after a failure."""
     enrol(worker)
     while True:
-        went_well = await attempt(worker, step)
+        with STEPS.labels(worker).time():
+            went_well = await attempt(worker, step)
         await asyncio.sleep(every_s if went_well else max(every_s, RECOVER_S))

@@ -35,7 +35,7 @@ async def learn(context: Context, job: BackupJob, told: Sequence[Told]) -> None:
             await change_entry(context, entry, decision.applied)
     for line in told:
         if isinstance(line, BackupRemoved):
-            await _tell(context, namespace, line)
+            await _tell(context, job, line)
         elif isinstance(line, UnfinishedRemoved):
             _tell_unfinished(context, job, line)
 
@@ -57,7 +57,8 @@ def _tell_unfinished(context: Context, job: BackupJob, line: UnfinishedRemoved) 
     log.info("What a run left was removed", extra=fields)
 
 
-async def _tell(context: Context, namespace: str, line: BackupRemoved) -> None:
+async def _tell(context: Context, job: BackupJob, line: BackupRemoved) -> None:
+    namespace = job.metadata.namespace
     entry = context.catalog.entries.of_id(namespace, line.execution_id)
     id_ = uuid5(NAMESPACE_URL, f"dataguardian:{ACTION}:{line.execution_id}:{line.location}")
     row = AuditRow(
@@ -69,7 +70,12 @@ async def _tell(context: Context, namespace: str, line: BackupRemoved) -> None:
         object_kind=BACKUP_EXECUTION.name,
         object_name=entry.name if entry else line.execution_name,
         outcome="success",
-        detail={"location": line.location, "key": line.key, "reason": line.reason},
+        detail={
+            "backup_job": job.metadata.name,
+            "location": line.location,
+            "key": line.key,
+            "reason": line.reason,
+        },
         execution_id=line.execution_id,
     )
     rows.audit(context, row)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dataguardian.domain.schedule import Due, Timing, due, next_slot
+from dataguardian.domain.schedule import Due, Timing, due, interval_after, next_slot
 from dataguardian.errors import SpecInvalid
 from dataguardian.resources.schedule import ScheduleSpec
 
@@ -153,3 +153,10 @@ def test_however_the_clock_jumps_each_slot_runs_or_is_missed_exactly_once(
     assert seen == len(runs) + missed
     assert len(set(runs)) == len(runs)
     assert all(run < slot for run in runs)
+
+
+def test_the_interval_from_a_slot_is_to_the_next_one_as_clocks_go() -> None:
+    before = datetime.fromisoformat("2026-10-24T02:00:00+01:00")  # in Lisbon, whose clocks go back that night
+
+    assert interval_after("0 2 * * *", "Europe/Lisbon", before) == timedelta(hours=25)
+    assert interval_after("@hourly", "Europe/Lisbon", before) == timedelta(hours=1)
