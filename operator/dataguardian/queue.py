@@ -9,25 +9,18 @@ again) and may say something twice (a run is started once, whoever asks).
 
 from __future__ import annotations
 
-import asyncio
 import logging
-import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
-from typing import Any, Self, TypeVar, cast
+from typing import Any, Self, cast
 
-from redis.asyncio import Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-from redis.credentials import CredentialProvider
-from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import ResponseError
 
 from .domain.capacity import PRIORITIES, Priority
 from .errors import QueueUnavailable
-from .settings import RedisSettings, read_secret
+from .redis_client import RedisClient
+from .settings import RedisSettings
 
 __all__ = ["QUEUES", "Entry", "Queue", "QueueUnavailable"]
 
@@ -38,11 +31,9 @@ GROUP = "workers"
 # One name for all: only the holder of the lease takes, and dead entries are known by their age. Names of pods would
 # stay in the group for ever.
 CONSUMER = "operator"
-ANSWER_S = 4.0
 ABANDONED_MS = 60_000
 _PAGE = 1000
 
-Answer = TypeVar("Answer")
 # What Redis calls an entry: its id and its fields; the fields are None when somebody deleted it behind our back.
 RawEntry = tuple[str, dict[str, str] | None]
 
@@ -62,22 +53,8 @@ class Queue:
     """The queues, by name. Every call answers within some seconds or raises QueueUnavailable."""
 
     def __init__(self, settings: RedisSettings) -> None:
-        self._where = f"{settings.host}:{settings.port}"
-        self._away_since: float | None = None
-        self._redis = Redis(
-            host=settings.host,
-            port=settings.port,
-            ssl=settings.tls,
-            credential_provider=_Password(settings.password_file) if settings.password_file else None,
-            socket_connect_timeout=ANSWER_S / 2,
-            # ANSWER_S limits a call. With a limit of its own redis-py sends through asyncio.wait_for, which swallows a
-            # cancellation that comes at the wrong moment (Python before 3.12), and the process would not end.
-            socket_timeout=None,
-            # Once, for a connection that ended while it was idle; what is done twice is harmless.
-            retry=Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,)),
-            decode_responses=True,
-            protocol=2,  # one form of answer from every version of Redis
-        )
+        self.client = RedisClient(settings)
+        self._redis, self._ask = self.client.redis, self.client.ask
 
     async def __aenter__(self) -> Self:
         return self
@@ -87,7 +64,7 @@ class Queue:
 
     def away_seconds(self) -> float:
         """For how long Redis has not answered, as far as was asked; 0 when it answered last."""
-        return 0.0 if self._away_since is None else time.monotonic() - self._away_since
+        return self.client.away_seconds()
 
     async def push(self, queue: str, entry: Entry) -> None:
         """Add an entry at the end, whether or not the execution has one already: see ``waiting``."""
@@ -187,30 +164,6 @@ class Queue:
             both.xdel(stream, receipt)
             await self._ask(both.execute())
 
-    async def _ask(self, call: Awaitable[Answer]) -> Answer:
-        try:
-            async with asyncio.timeout(ANSWER_S):
-                answer = await call
-        except (RedisError, OSError, TimeoutError) as error:
-            self._away_since = self._away_since or time.monotonic()
-            reason = " ".join(str(error).split()) or f"nothing within {ANSWER_S} s"
-            raise QueueUnavailable(
-                f"Redis at {self._where} did not answer: {reason.rstrip('.')}.",
-                remedy="Backups go on without it; look at the server and its Secret if it lasts.",
-            ) from error
-        self._away_since = None
-        return answer
-
 
 def _stream(queue: str, priority: Priority) -> str:
     return queue if priority == "scheduled" else f"{queue}:{priority}"
-
-
-class _Password(CredentialProvider):
-    """The password as the Secret has it when a connection is made."""
-
-    def __init__(self, file: Path) -> None:
-        self._file = file
-
-    async def get_credentials_async(self) -> tuple[str]:
-        return (read_secret(self._file),)

@@ -26,8 +26,8 @@ from dataguardian.resources.common import timestamp
 from .apiserver import ApiServer
 from .callers import Client, chart_parts, get, token_of
 from .clients import frozen, postgres_settings, redis_settings, until
-from .services import PostgresServer, RedisServer
 from .scrapes import JOB, SYNC_JOB, make
+from .services import PostgresServer, RedisServer
 
 PATH = "/api/dashboard/overview"
 NOW = datetime.now(UTC)

@@ -137,9 +137,9 @@ async def test_the_log_of_a_cancelled_run_is_in_history_though_its_pod_is_gone(
 
         async def logged() -> bool:
             async with context.history.connection() as connection:
-                query = "SELECT metadata -> 'execution_logs' FROM backup_executions WHERE namespace = %s"
+                query = "SELECT metadata #> '{execution_logs,0}' FROM backup_executions WHERE namespace = %s"
                 rows = await (await connection.execute(query, [world.namespace])).fetchall()
-            return rows == [([told],)]
+            return [line and {name: line[name] for name in told} for (line,) in rows] == [told]
 
         await until(logged, what="the row has the log")
 

@@ -14,7 +14,7 @@ from dataguardian.kube.watch import follow
 from dataguardian.queue import QUEUES
 from dataguardian.resources import KINDS
 from dataguardian.resources.common import Kind
-from dataguardian.workers import dispatcher, lost_results, recorder, rows, run_logs, watcher
+from dataguardian.workers import dispatcher, live_lines, lost_results, recorder, rows, run_logs, watcher
 from dataguardian.workers.context import Context
 from dataguardian.workers.loop import attempt, forever
 from dataguardian.workers.scheduler import Scheduler
@@ -61,6 +61,7 @@ async def operator(context: Context, *, sweep_s: float = SWEEP_S) -> AsyncIterat
             forever("recorder", partial(recorder.record_all, context), every_s=0.2),
             forever("lost-results", partial(lost_results.settle_all, context), every_s=0.2),
             forever("history", partial(rows.write_waiting, context), every_s=0.2),
+            forever("live-log", partial(live_lines.send_all, context), every_s=0.2),
             forever("logs", partial(run_logs.write_all, context), every_s=0.2),
         )
     ]

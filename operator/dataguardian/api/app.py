@@ -22,8 +22,10 @@ from . import (
     checks,
     control,
     executions,
+    executions_stream,
     health,
     job_objects,
+    logs,
     me,
     metrics,
     overview,
@@ -32,12 +34,14 @@ from . import (
     system,
 )
 from .access import Access
+from .changes import Changes
 from .checked import LISTED_FOR_S, read_checked
 from .clients import Clients, Refreshed, Remembered
 from .cors import ORIGINS, preflights, share
 from .counted import EVERY_S, Counted
 from .crowd import AT_ONCE, bounded
 from .endpoints import Endpoint
+from .feeds import Feeds
 from .inventory import OBJECTS_FOR_S, read_inventory
 from .leader import ASKED_FOR_S, Leader
 from .mount import mounted
@@ -45,6 +49,7 @@ from .openapi import document
 from .problems import REQUEST_ID, problems
 from .services import CHECKED_FOR_S, ServiceChecks
 from .state import STATE, State
+from .streams import Streams
 from .trail import Trail
 from .watched import Watched, followed
 
@@ -55,7 +60,10 @@ ROUTES = (
     web.get("/readyz", health.ready),
     web.get("/metrics", metrics.show),
 )
-PARTS = (me, overview, backup_jobs, sync_jobs, backups, restores, executions, control, system, checks, audit_logs)
+PARTS = (
+    me, overview, backup_jobs, sync_jobs, backups, restores, executions_stream, executions, logs, control,
+    system, checks, audit_logs,
+)  # fmt: skip
 ENDPOINTS: tuple[Endpoint, ...] = tuple(endpoint for part in PARTS for endpoint in part.ENDPOINTS)
 
 LONGEST_BODY = 64 * 1024
@@ -84,6 +92,7 @@ def make_app(clients: Clients, *, origins: frozenset[str] = frozenset()) -> web.
     app.cleanup_ctx.extend((_watching, _audited))
     app.cleanup_ctx.append(_in_the_background("look", look, every_s=LOOK_EVERY_S))
     app.cleanup_ctx.append(_in_the_background("totals", counted.refresh, every_s=EVERY_S))
+    app.on_shutdown.append(app[STATE].streams.end)
     app.add_routes(ROUTES)
     app.add_routes([web.get("/api/openapi.json", _described()), *map(mounted, ENDPOINTS)])
     return app
@@ -117,6 +126,9 @@ def _state(clients: Clients) -> State:
         pulses=Remembered(Leader(clients).pulses, seconds=ASKED_FOR_S),
         datasources=Remembered(lambda: read_checked(kube, datasource.KIND), seconds=LISTED_FOR_S),
         storage=Remembered(lambda: read_checked(kube, storage_location.KIND), seconds=LISTED_FOR_S),
+        streams=Streams(),
+        feeds=Feeds(clients),
+        changes=Changes(history),
     )
 
 

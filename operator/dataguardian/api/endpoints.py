@@ -66,7 +66,14 @@ class Reply:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-Handler = Callable[[Call], Awaitable[BaseModel | Reply | web.StreamResponse]]
+@dataclass(frozen=True, kw_only=True)
+class Streamed:
+    """An answer that goes on: the handler has found that the caller may have it, and its limit of time is over."""
+
+    run: Callable[[], Awaitable[web.StreamResponse]]
+
+
+Handler = Callable[[Call], Awaitable[BaseModel | Reply | Streamed | web.StreamResponse]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,12 +93,13 @@ class Endpoint:
     query: type[BaseModel] | None = None
     body: type[BaseModel] | None = None
     status: int = HTTPStatus.OK
+    media_type: str = "application/json"  # of the answer; of events, the answer is the data of one
     # Other media types that it answers on request, by what is asked for, with what they are.
     also: Mapping[str, str] = field(default_factory=dict)
     problems: Mapping[int, str] = field(default_factory=dict)  # beside those that every endpoint of its form has
     action: str | None = None  # of a write, as the audit log names it, e.g. backup_job.run
     idempotent: bool = False  # takes an Idempotency-Key
-    seconds: float | None = 4.5  # after which it is given up; None for a stream
+    seconds: float = 4.5  # after which it is given up; what is streamed begins after the handler
 
     def __post_init__(self) -> None:
         if (self.method == "GET") != (self.action is None):

@@ -1,12 +1,11 @@
-"""Executions: what ran, runs and waits, with its log."""
+"""Executions: what ran, runs and waits."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any
 from uuid import UUID
 
-from aiohttp import hdrs, web
 from pydantic import Field
 
 from ..domain.executions import Attempt, State
@@ -18,11 +17,10 @@ from ..resources.backup import BACKUP_EXECUTION
 from ..resources.common import ObjectName
 from ..resources.sync import DATABASE_SYNC_EXECUTION
 from .endpoints import Call, Endpoint
-from .models import Answer, Asked, AskedMoment, ListQuery, Moment, Page
+from .models import Answer, AskedMoment, ListQuery, Moment, Page
 from .paging import as_token, moment_and_id
 from .reports import Preview, Verification
 
-TEXT = "text/plain"
 KINDS: Mapping[Attempt, str] = {
     "backup": BACKUP_EXECUTION.name,
     "restore": restore.KIND.name,
@@ -56,10 +54,12 @@ class ExecutionsQuery(RunsQuery):
     operation: Attempt | None = Field(default=None, description="Only of this operation.")
 
 
-class LogQuery(Asked):
-    """In which form."""
+class Progress(Answer):
+    """How far a running execution is."""
 
-    format: Literal["json", "text"] = Field(default="json", description="`text` gives lines as a terminal shows them.")
+    step: str = Field(description="The step that is being done.")
+    bytes: int = Field(description="Bytes of the dump read or written so far.")
+    at: Moment = Field(description="When it was so far.")
 
 
 class Execution(Answer):
@@ -81,6 +81,7 @@ class Execution(Answer):
     stored_bytes: int | None = Field(description="Bytes that were stored or read.")
     checksum: str | None = Field(description="Checksum of what is stored, `sha256:…`.")
     copies: list[dict[str, Any]] | None = Field(description="Copies of the backup.")
+    progress: Progress | None = Field(description="How far it is; null unless it runs.")
     error_code: str | None = Field(description="Kind of failure; docs/errors.md has all.")
     error_message: str | None = Field(description="What happened.")
 
@@ -95,20 +96,6 @@ class ExecutionDetail(Execution):
 
 class ExecutionPage(Page[Execution]):
     """A page of executions, newest first."""
-
-
-class Line(Answer):
-    """A line of a log."""
-
-    ts: str = Field(description="When, RFC 3339.")
-    level: str = Field(description="debug, info, success, warn or error.")
-    message: str = Field(description="What; begins with the operation in brackets.")
-
-
-class Log(Answer):
-    """The log of an execution; empty until it has ended."""
-
-    data: list[Line] = Field(description="Its lines, oldest first.")
 
 
 async def list_executions(call: Call) -> ExecutionPage:
@@ -132,19 +119,6 @@ async def page_of(call: Call, wanted: reading.Filter, filters: Mapping[str, Any]
 async def show(call: Call) -> ExecutionDetail:
     """One execution."""
     return await known(call)
-
-
-async def log(call: Call) -> Log | web.Response:
-    """Its log, as JSON or as text."""
-    found = await known(call)
-    async with call.state.clients.history.connection() as connection:
-        lines = await reading.log_of(connection, found.id)
-    if call.query.format == "json":
-        return Log(data=[Line(**line) for line in lines])
-    text = "".join(f"{line['ts']} {line['level']:<7} {line['message']}\n" for line in lines)
-    return web.Response(
-        text=text, content_type=TEXT, charset="utf-8", headers={hdrs.CACHE_CONTROL: "private, no-cache"}
-    )
 
 
 async def known(call: Call) -> ExecutionDetail:
@@ -177,15 +151,5 @@ ENDPOINTS = (
         summary="One execution.",
         handler=show,
         answer=ExecutionDetail,
-    ),
-    Endpoint(
-        method="GET",
-        path="/api/executions/{execution_id}/logs",
-        permission="executions.read",
-        summary="The log of an execution.",
-        handler=log,
-        query=LogQuery,
-        answer=Log,
-        also={TEXT: "with `format=text`"},
     ),
 )

@@ -14,9 +14,10 @@ from pydantic import BaseModel, ValidationError
 from ..errors import SpecInvalid
 from .access_log import CALLER
 from .deeds import Deed, deed_of, noted
-from .endpoints import IDS, Call, Endpoint, Reply
+from .endpoints import IDS, Call, Endpoint, Reply, Streamed
 from .problems import REQUEST_ID
 from .refusals import TooSlow
+from .sse import EVENTS
 from .state import STATE
 
 BODY_S = 3.0  # for a body to come
@@ -29,18 +30,23 @@ def mounted(endpoint: Endpoint) -> web.RouteDef:
 
     async def handle(request: web.Request) -> web.StreamResponse:
         if endpoint.action is None:
-            return await _in_time(endpoint, request, Deed())
+            return await _answered(endpoint, request, Deed())
         deed = deed_of(endpoint.action, request)
-        return await noted(request, deed, lambda: _in_time(endpoint, request, deed))
+        return await noted(request, deed, lambda: _answered(endpoint, request, deed))
 
     path = _pattern_of(endpoint.path)
     if endpoint.method == hdrs.METH_GET:
         # The head of a stream would never end.
-        return web.get(path, handle, allow_head=endpoint.seconds is not None)
+        return web.get(path, handle, allow_head=EVENTS not in (endpoint.media_type, *endpoint.also))
     return web.route(endpoint.method, path, handle)
 
 
-async def _in_time(endpoint: Endpoint, request: web.Request, deed: Deed) -> web.StreamResponse:
+async def _answered(endpoint: Endpoint, request: web.Request, deed: Deed) -> web.StreamResponse:
+    answer = await _in_time(endpoint, request, deed)
+    return await answer.run() if isinstance(answer, Streamed) else answer
+
+
+async def _in_time(endpoint: Endpoint, request: web.Request, deed: Deed) -> Streamed | web.StreamResponse:
     try:
         async with asyncio.timeout(endpoint.seconds):
             return await _handle(endpoint, request, deed)
@@ -58,7 +64,7 @@ def _pattern_of(path: str) -> str:
     return path
 
 
-async def _handle(endpoint: Endpoint, request: web.Request, deed: Deed) -> web.StreamResponse:
+async def _handle(endpoint: Endpoint, request: web.Request, deed: Deed) -> Streamed | web.StreamResponse:
     state = request.app[STATE]
     caller = await state.access.caller(request)
     deed.who = caller.name
@@ -75,7 +81,7 @@ async def _handle(endpoint: Endpoint, request: web.Request, deed: Deed) -> web.S
     answer = await endpoint.handler(call)
     if not caller.asked and endpoint.permission != "self":
         raise RuntimeError(f"{endpoint.name} asked for no permission")
-    if isinstance(answer, web.StreamResponse):
+    if isinstance(answer, Streamed | web.StreamResponse):
         return answer
     reply = answer if isinstance(answer, Reply) else Reply(body=answer, status=endpoint.status)
     return _encoded(request, reply)

@@ -14,6 +14,7 @@ from .. import __version__
 from .endpoints import IDS, Endpoint
 from .permissions import RIGHTS
 from .problems import Problem
+from .sse import EVENTS
 from .starting import KEY, KEY_FORM
 
 JSON = dict[str, Any]
@@ -23,11 +24,13 @@ DESCRIPTION = (
     "What DataGuardian did, does and will do, and the ways to ask it for more. Callers are users and service accounts "
     "of the cluster, and may do here what its RBAC lets them do there."
 )
+JSON_TYPE = "application/json"
 PROBLEM = "application/problem+json"
 TEXT = {"schema": {"type": "string"}}
 HEADERS = {
     "If-None-Match": "The `ETag` of an answer that is known: 304 when it still holds.",
     KEY: "Any text; sent again with the same request, it gives the same execution.",
+    "Last-Event-ID": "Of a stream: the `id` of the last event that the client has.",
 }
 # What an endpoint can answer beside its own answer, by what it is.
 OF_ALL: Texts = {
@@ -130,10 +133,16 @@ def _parameters(endpoint: Endpoint, schemas: JSON) -> Iterator[JSON]:
                 "description": schema.get("description", ""),
                 "schema": {key: value for key, value in schema.items() if key not in ("description", "title")},
             }
-    if endpoint.method == "GET":
+    if _has_etag(endpoint):
         yield _header("If-None-Match", "^[ -~]{0,1024}$")
+    if EVENTS in (endpoint.media_type, *endpoint.also):
+        yield _header("Last-Event-ID", "^[ -~]{0,64}$")
     if endpoint.idempotent:
         yield _header(KEY, f"^{KEY_FORM}$")
+
+
+def _has_etag(endpoint: Endpoint) -> bool:
+    return endpoint.method == "GET" and endpoint.media_type == JSON_TYPE
 
 
 def _header(name: str, form: str) -> JSON:
@@ -142,7 +151,8 @@ def _header(name: str, form: str) -> JSON:
 
 
 def _responses(endpoint: Endpoint) -> JSON:
-    content: JSON = {"application/json": {"schema": _reference(endpoint.answer)}}
+    is_json = endpoint.media_type == JSON_TYPE
+    content: JSON = {endpoint.media_type: {"schema": _reference(endpoint.answer)} if is_json else TEXT}
     content |= dict.fromkeys(endpoint.also, TEXT)
     what = HTTPStatus(endpoint.status).phrase
     headers = ANSWER_HEADERS | (LOCATION if endpoint.status == HTTPStatus.ACCEPTED else {})
@@ -155,7 +165,7 @@ def _responses(endpoint: Endpoint) -> JSON:
         **(OF_BODY if endpoint.method == "POST" else {}),
         **endpoint.problems,
     }
-    if endpoint.method == "GET":
+    if _has_etag(endpoint):
         responses |= {str(int(status)): {"description": text} for status, text in OF_READ.items()}
     for status, text in sorted(problems.items()):
         responses[str(int(status))] = {

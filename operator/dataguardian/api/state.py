@@ -9,10 +9,13 @@ from aiohttp import web
 
 from ..workers.loop import Pulses
 from .access import Access
+from .changes import Changes
 from .checked import Checked
 from .clients import Clients, Refreshed, Remembered
+from .feeds import Feeds
 from .job_objects import BackupJob, SyncJob
 from .services import Found
+from .streams import Streams
 from .trail import Trail
 from .watched import Watched
 
@@ -34,6 +37,9 @@ class State:
     pulses: Remembered[Pulses]  # of the leader's workers
     datasources: Remembered[list[Checked]]
     storage: Remembered[list[Checked]]
+    streams: Streams
+    feeds: Feeds
+    changes: Changes
 
 
 STATE: web.AppKey[State] = web.AppKey("state")

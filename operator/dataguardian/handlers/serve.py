@@ -29,6 +29,7 @@ from ..workers import (
     history_limits,
     index,
     judging,
+    live_lines,
     lost_results,
     mirror,
     recorder,
@@ -97,6 +98,7 @@ def _workers(context: Context, scheduler: Scheduler) -> list[Coroutine[Any, Any,
         forever("sweep", partial(sweep, context), every_s=EVERY_S),
         forever("recorder", partial(recorder.record_all, context), every_s=RECORD_EVERY_S),
         forever("history", partial(rows.write_waiting, context), every_s=rows.WRITE_EVERY_S),
+        forever("live-log", partial(live_lines.send_all, context), every_s=live_lines.SEND_EVERY_S),
         forever("logs", partial(run_logs.write_all, context), every_s=run_logs.WRITE_EVERY_S),
         *(
             forever(f"mirror-{each.kind.plural}", mirror.Mirror(context, each).step, every_s=mirror.WRITE_EVERY_S)

@@ -14,12 +14,13 @@ MAX_WORD = 40  # characters of a time or a level
 _GAP_BYTES = 512  # more than the line about the missing ones takes
 
 
-class LogLine(msgspec.Struct, frozen=True, kw_only=True):
+class LogLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One line of a run's log."""
 
     ts: str  # RFC 3339
     level: str
     message: str
+    id: str = ""  # see ``domain.line_id``
 
 
 def storable(text: str) -> str:
@@ -40,8 +41,8 @@ def capped(lines: Iterable[LogLine], *, max_lines: int = MAX_LINES, max_bytes: i
     lines_half, bytes_half = lines_left // 2, bytes_left // 2
     head: list[LogLine] = []
     tail: deque[tuple[LogLine, int]] = deque()
-    missing, since = 0, ""
-    for line in map(_cut, lines):
+    missing, first = 0, None
+    for line in map(cut, lines):
         size = len(msgspec.json.encode(line)) + 1  # the comma
         lines_left, bytes_left = lines_left - 1, bytes_left - size
         if not (tail or missing) and lines_left >= lines_half and bytes_left >= bytes_half:
@@ -51,13 +52,16 @@ def capped(lines: Iterable[LogLine], *, max_lines: int = MAX_LINES, max_bytes: i
         while lines_left < 0 or bytes_left < 0:
             gone, gone_size = tail.popleft()
             lines_left, bytes_left = lines_left + 1, bytes_left + gone_size
-            missing, since = missing + 1, since or gone.ts
-    gap = [LogLine(ts=since, level="warn", message=f"[{missing} lines are left out here]")] if missing else []
+            missing, first = missing + 1, first or gone
+    gap = []
+    if first:
+        gap = [LogLine(ts=first.ts, level="warn", message=f"[{missing} lines are left out here]", id=first.id)]
     return [*head, *gap, *(line for line, _ in tail)]
 
 
-def _cut(line: LogLine) -> LogLine:
+def cut(line: LogLine) -> LogLine:
+    """The line, with no more of its message than is held of one."""
     message = storable(line.message)
     if len(message) > MAX_MESSAGE:
         message = f"{message[:MAX_MESSAGE]} [{len(message) - MAX_MESSAGE} characters are left out here]"
-    return LogLine(ts=storable(line.ts)[:MAX_WORD], level=storable(line.level)[:MAX_WORD], message=message)
+    return LogLine(ts=storable(line.ts)[:MAX_WORD], level=storable(line.level)[:MAX_WORD], message=message, id=line.id)

@@ -46,7 +46,8 @@ AFTER = SQL("(queued_at < %(after_at)s OR (queued_at = %(after_at)s AND id > %(a
 COMMON = SQL(
     "id, {operation} AS operation, namespace, job, name, {datasource} AS datasource, {source} AS source, "
     "trigger, status, queued_at, started_at, finished_at, dump_bytes, {stored_bytes} AS stored_bytes, "
-    "{checksum} AS checksum, {copies} AS copies, error_code, error_message"
+    "{checksum} AS checksum, {copies} AS copies, error_code, error_message, "
+    "CASE WHEN status = 'running' THEN metadata -> 'progress' END AS progress"
 )
 # Of one execution only: to read metadata unpacks the log that is in it.
 FOUND = SQL(
@@ -73,6 +74,15 @@ TABLES: tuple[Mapping[str, SQL], ...] = (
     },
 )
 NOTHING = SQL("")
+END = SQL(
+    "SELECT status, metadata ? 'execution_logs' AS has_log, "
+    "COALESCE(EXTRACT(epoch FROM clock_timestamp() - finished_at), 0)::float AS age_s FROM {table} WHERE id = %(id)s"
+)
+STAMPS = SQL("SELECT id, recorded_at FROM {table} WHERE recorded_at > %(since)s")
+CHANGES = SQL(
+    "SELECT {columns}, recorded_at FROM {table} WHERE recorded_at > %(since)s AND (id, recorded_at) NOT IN "
+    "(SELECT * FROM unnest(%(ids)s::uuid[], %(stamps)s::timestamptz[])) ORDER BY recorded_at, id LIMIT %(limit)s"
+)
 NEWEST_FIRST = SQL(" ORDER BY queued_at DESC, id LIMIT %(limit)s")
 
 
@@ -128,6 +138,50 @@ async def log_of(connection: AsyncConnection, wanted: UUID) -> list[dict[str, st
     parts = [lines.format(table=table["table"]) for table in TABLES]
     found = await (await connection.execute(SQL(" UNION ALL ").join(parts), {"id": wanted})).fetchone()
     return (found and found[0]) or []
+
+
+@dataclass(frozen=True, kw_only=True)
+class End:
+    """Whether an execution has ended."""
+
+    status: State
+    age_s: float  # since its end, by the server's clock; 0 before
+    has_log: bool
+
+
+async def end_of(connection: AsyncConnection, wanted: UUID) -> End | None:
+    """Whether an execution has ended; None when it has no row."""
+    statement = SQL(" UNION ALL ").join(END.format(table=table["table"]) for table in TABLES)
+    async with connection.cursor(row_factory=class_row(End)) as cursor:
+        return await (await cursor.execute(statement, {"id": wanted})).fetchone()
+
+
+async def clock(connection: AsyncConnection) -> datetime:
+    """The server's time."""
+    found = await (await connection.execute("SELECT clock_timestamp()")).fetchone()
+    assert found is not None  # noqa: S101 - a SELECT without FROM has a row
+    at: datetime = found[0]
+    return at
+
+
+async def stamps(connection: AsyncConnection, *, since: datetime) -> dict[UUID, datetime]:
+    """When the executions were recorded that were recorded after a time, by id."""
+    statement = SQL(" UNION ALL ").join(STAMPS.format(table=table["table"]) for table in TABLES)
+    return dict(await (await connection.execute(statement, {"since": since})).fetchall())
+
+
+async def changes(
+    connection: AsyncConnection, shape: type[Shape], *, since: datetime, told: Mapping[UUID, datetime], limit: int
+) -> list[Shape]:
+    """The executions that were recorded after a time, oldest record first, without those that were told as they are.
+
+    Each is made a ``shape`` of the columns of COMMON and ``recorded_at``.
+    """
+    parts = [SQL("({})").format(CHANGES.format(columns=COMMON.format(**table), **table)) for table in TABLES]
+    statement = SQL(" UNION ALL ").join(parts) + SQL(" ORDER BY recorded_at, id LIMIT %(limit)s")
+    given = {"since": since, "ids": list(told), "stamps": list(told.values()), "limit": limit}
+    async with connection.cursor(row_factory=class_row(shape)) as cursor:
+        return await (await cursor.execute(statement, given)).fetchall()
 
 
 def _select(table: Mapping[str, SQL], conditions: Collection[SQL], rest: SQL, *, more: SQL = NOTHING) -> Composed:

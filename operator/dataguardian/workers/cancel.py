@@ -19,7 +19,7 @@ from ..domain.outcome import cancelled, finished, going
 from ..domain.pods import last_try, pending, terminated
 from ..errors import DataGuardianError
 from ..history import LogLine
-from ..kube.client import JSON, Absent, jobs_path, pods_path
+from ..kube.client import JSON, Absent, jobs_path
 from ..kube.status import change_status
 from ..resources.common import Resource
 from . import recorder, run_jobs, run_logs, running
@@ -123,10 +123,8 @@ async def _until_ended(context: Context, run_kind: RunKind, run: Run) -> None:
 async def _read_log(context: Context, pod: JSON, lines: deque[LogLine], **query: str) -> None:
     """Add the log of a pod. One that cannot be read adds nothing: that the run ends counts more."""
     meta = pod["metadata"]
-    path = pods_path(meta["namespace"], meta["name"]) + "/log"
-    asked = {"container": CONTAINER, "tailLines": run_logs.LINES, **query}
     try:
-        async for raw in context.kube.lines(path, asked, silence_s=STOP_S):
-            lines.append(run_logs.as_line(raw))
+        async for line in run_logs.lines_of(context, meta, silence_s=STOP_S, container=CONTAINER, **query):
+            lines.append(line)
     except (Absent, DataGuardianError) as error:
         log.warning("A log cannot be read: %s", error, extra={"action": "log_lost", "pod": meta["name"]})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -13,6 +14,7 @@ from ..domain.health import Health
 from ..domain.told import ManifestFound
 from ..history import AuditRow, HealthRow, History, RunRow
 from ..kube.client import JSON, Kubernetes
+from ..live_log import LiveLine, LiveLog
 from ..queue import Queue
 from ..resources.backup import BackupExecution
 from ..settings import RunLimits, RunnerSettings
@@ -32,7 +34,7 @@ class Unlogged:
 
     namespace: str
     job: str  # name of the Kubernetes Job
-    pods: Sequence[str]  # one for each try, oldest first
+    pods: Sequence[JSON]  # the metadata of one for each try, oldest first
     row: RunRow
     unreadable_since: datetime | None = None
     next_try: datetime | None = None
@@ -59,6 +61,7 @@ class Context:
     catalog: Catalog
     limits: RunLimits = field(default_factory=RunLimits)
     slots: Slots = field(init=False)
+    live_log: LiveLog = field(init=False)
     # Finished Kubernetes Jobs whose result is not recorded yet, by UID; their missing TTL says so after a restart.
     unrecorded: dict[str, JSON] = field(default_factory=dict)
     # Logs that history has not got yet, by the UID of the Kubernetes Job.
@@ -70,6 +73,8 @@ class Context:
     # The same of changes of health, by id; and the health that each checked object had last, by UID.
     unnoted: dict[str, HealthRow] = field(default_factory=dict)
     healths: dict[str, Health] = field(default_factory=dict)
+    # Lines that the live log has not got yet, oldest first: see ``live_lines``.
+    unsent: deque[LiveLine] = field(default_factory=deque)
     # Ended runs that the status of their BackupJob does not show yet, by UID.
     unsummarized: dict[str, BackupExecution] = field(default_factory=dict)
     # Scheduled objects whose status may not be true, by plural, namespace and name, in the order in which that became
@@ -104,4 +109,5 @@ class Context:
     tasks: set[asyncio.Task[Any]] = field(default_factory=set)  # held, or they would be collected while they run
 
     def __post_init__(self) -> None:
+        self.live_log = LiveLog(self.queue.client)
         self.slots = Slots(self.catalog, limit=self.limits.max_concurrent)

@@ -16,8 +16,10 @@ from ..history import AuditRow, ExecutionRow, LogLine, RunRow, SyncRow
 from ..history.run_rows import Trigger
 from ..resources.backup import BackupExecution, Verdict
 from ..resources.common import Resource
+from ..resources.execution import RunStatus
 from ..resources.restore import RestoreRequest
 from ..resources.sync import DatabaseSyncExecution
+from ..rfc3339 import written
 from .context import Context
 from .operations import RunKind
 
@@ -52,6 +54,7 @@ def row_of(
     if state is None:
         return None
     row, told = ROWS[run_kind.operation]
+    known = told(run)
     return row(
         id=execution_id_of(run),
         namespace=run.metadata.namespace,
@@ -67,8 +70,13 @@ def row_of(
         error_code=status.error.code if status.error else None,
         error_message=status.error.message if status.error else None,
         logs=logs,
-        **told(run),
+        **{**known, "metadata": {**known.get("metadata", {}), **_progress(status, observed_at)}},
     )
+
+
+def _progress(status: RunStatus, observed_at: datetime) -> dict[str, Any]:
+    """How far a run is; what is left of it in the row of one that has ended says nothing."""
+    return {"progress": {**status.progress.wire(), "at": written(observed_at)}} if status.progress else {}
 
 
 def _of_backup(run: BackupExecution) -> dict[str, Any]:

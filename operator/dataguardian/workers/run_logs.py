@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import logging
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
 from functools import partial
 
+from ..domain.line_id import LineId, pod_number
 from ..domain.naming import OWNER_UID, Operation, human_seconds, kubernetes_job_name
 from ..domain.outcome import finished
 from ..errors import DataGuardianError, Unavailable
 from ..history import LogLine, RunRow
 from ..kube.client import JSON, Absent, jobs_path, pods_path
 from ..resources.common import timestamp
-from . import rows
+from . import rows, runner_lines
 from .context import Context, Unlogged, now
 from .loop import attempt
 
@@ -33,8 +34,7 @@ def expect(context: Context, job: JSON, pods: Sequence[JSON], row: RunRow) -> No
     """Have the log of an ended run added to its row, and its Kubernetes Job collected after that."""
     meta = job["metadata"]
     tries = sorted(pods, key=lambda pod: str(pod["metadata"]["creationTimestamp"]))
-    names = [pod["metadata"]["name"] for pod in tries]
-    waiting = Unlogged(namespace=meta["namespace"], job=meta["name"], pods=names, row=row)
+    waiting = Unlogged(namespace=meta["namespace"], job=meta["name"], pods=[pod["metadata"] for pod in tries], row=row)
     context.unlogged.setdefault(meta["uid"], waiting)
 
 
@@ -78,18 +78,19 @@ async def _read(context: Context, waiting: Unlogged) -> list[LogLine] | None:
     """The lines of all tries, oldest first; None when the log is to be read again later."""
     found: list[LogLine] = []
     for pod in waiting.pods:
-        path = pods_path(waiting.namespace, pod) + "/log"
+        lines: deque[LogLine] = deque(maxlen=LINES)
         try:
-            async for line in context.kube.lines(path, {"tailLines": LINES}, silence_s=SILENCE_S):
-                found.append(as_line(line))
+            async for line in lines_of(context, pod, silence_s=SILENCE_S):
+                lines.append(line)
         except Unavailable as error:
             if not _was_last_try(waiting):
                 return None
-            found.append(_gap(waiting, pod, str(error)))
+            lines.append(_gap(waiting, pod["name"], str(error)))
         except (Absent, DataGuardianError) as error:
             # It never ran, or is gone; the result counts more.
-            fields = {"action": "log_lost", "namespace": waiting.namespace, "pod": pod}
+            fields = {"action": "log_lost", "namespace": waiting.namespace, "pod": pod["name"]}
             log.warning("A log cannot be read: %s", error, extra=fields)
+        found += lines
     return found
 
 
@@ -107,11 +108,20 @@ def _gap(waiting: Unlogged, pod: str, reason: str) -> LogLine:
     return LogLine(ts=timestamp(now()), level="error", message=f"[{waiting.row.operation.upper()}] {message}")
 
 
-def as_line(line: bytes) -> LogLine:
+async def lines_of(context: Context, pod: JSON, *, silence_s: float, **query: str) -> AsyncIterator[LogLine]:
+    """The lines of a pod, of its metadata; all of them, as the place of a line tells which it is."""
+    path, first = pods_path(pod["namespace"], pod["name"]) + "/log", pod_number(pod["creationTimestamp"])
+    number = 0
+    async for raw in context.kube.lines(path, query, silence_s=silence_s):
+        number += 1
+        yield as_line(raw, id=str(LineId(first, number)))
+
+
+def as_line(line: bytes, *, id: str = "") -> LogLine:
     """A line of the runner, or of something else in the pod as it is."""
-    text = line.decode(errors="replace")
-    try:
-        fields = json.loads(text)
-        return LogLine(ts=fields["ts"], level=fields["level"], message=fields["message"])
-    except (ValueError, KeyError, TypeError):
-        return LogLine(ts=timestamp(now()), level="info", message=text)
+    return log_line(runner_lines.read(line), id=id)
+
+
+def log_line(told: runner_lines.RunnerLine, *, id: str = "") -> LogLine:
+    """What is kept of a line."""
+    return LogLine(ts=told.ts, level=told.level, message=told.message, id=id)

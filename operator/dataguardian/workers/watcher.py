@@ -1,32 +1,18 @@
-"""Our Kubernetes Jobs and pods as they change: ends go to the recorder, progress to the status, the rest is noted."""
+"""Our Kubernetes Jobs and pods as they change: ends go to the recorder, logs are followed, the rest is noted."""
 
 from __future__ import annotations
 
 import asyncio
-import json
-import logging
-import time
-from functools import partial
-from typing import Any
 
-from ..domain import status as moves
-from ..domain.naming import CONTAINER, OPERATION, OWNER_UID
+from ..domain.naming import OPERATION, OWNER_UID
 from ..domain.outcome import finished
 from ..kube.client import JSON, jobs_path, pods_path
 from ..kube.jobs import SELECTOR
-from ..kube.status import change_status
 from ..kube.watch import follow
-from ..resources.common import Resource
-from ..resources.execution import RunStatus
 from . import recorder, running, side_jobs
-from .context import Context, now
-from .loop import attempt
+from .context import Context
+from .follower import follow_log
 from .operations import RUN_KINDS
-
-log = logging.getLogger(__name__)
-
-PROGRESS_EVERY_S = 5.0
-LOG_SILENCE_S = 120.0
 
 
 async def watch_jobs(context: Context) -> None:
@@ -62,57 +48,17 @@ async def watch_pods(context: Context) -> None:
         if change == "DELETED":
             return
         if pod["status"].get("phase") == "Running" and uid not in followers:
-            followers[uid] = asyncio.create_task(_follow_log(context, pod))
+            followers[uid] = asyncio.create_task(follow_log(context, pod))
             followers[uid].add_done_callback(lambda _: followers.pop(uid, None))
 
-    await follow(context.kube, pods_path(), label_selector=SELECTOR, seen=seen)
+    try:
+        await follow(context.kube, pods_path(), label_selector=SELECTOR, seen=seen)
+    finally:
+        for follower in followers.values():
+            follower.cancel()
 
 
 def _tell_stopper(context: Context, changed: JSON) -> None:
     """A run that is being cancelled waits for news of its Kubernetes Job and pod."""
     if news := context.stopping.get(changed["metadata"]["labels"][OWNER_UID]):
         news.set()
-
-
-async def _follow_log(context: Context, pod: JSON) -> None:
-    """Write the progress that a runner tells into the status of its run."""
-    await attempt("watcher", partial(_progress, context, pod))
-
-
-async def _progress(context: Context, pod: JSON) -> None:
-    meta = pod["metadata"]
-    run_kind = RUN_KINDS[meta["labels"][OPERATION]]
-    path = pods_path(meta["namespace"], meta["name"]) + "/log"
-    query = {"follow": "true", "container": CONTAINER}
-    step, written = "", 0.0
-    async for line in context.kube.lines(path, query, silence_s=LOG_SILENCE_S):
-        told = _told(line)
-        if told is None or (told[0] == step and time.monotonic() - written < PROGRESS_EVERY_S):
-            continue
-        step, written = told[0], time.monotonic()
-        found = context.slots.find(meta["labels"][OWNER_UID])
-        if found is None:
-            return
-        changed = await change_status(
-            context.kube,
-            run_kind.kind,
-            found[1],
-            partial(_progressed, told),
-        )
-        context.catalog.put(run_kind.kind, changed)
-
-
-def _progressed(told: tuple[str, int], run: Resource[Any, Any]) -> RunStatus | None:
-    status: RunStatus = run.status
-    return moves.progressed(status, step=told[0], bytes=told[1], now=now())
-
-
-def _told(line: bytes) -> tuple[str, int] | None:
-    """Step and bytes of a progress line."""
-    try:
-        fields = json.loads(line)
-    except ValueError:
-        return None
-    if not isinstance(fields, dict) or fields.get("action") not in ("step_started", "progress"):
-        return None
-    return str(fields.get("step", "")), int(fields.get("bytes", 0))
