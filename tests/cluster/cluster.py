@@ -56,6 +56,10 @@ class Cluster:
         """What kubectl prints; fails with what it says."""
         return _run([*self._prefix, "kubectl", *arguments], stdin)
 
+    def bash(self, script: str) -> str:
+        """What a script prints that runs where kubectl does; fails with what it says."""
+        return _run([*self._prefix, "bash", "-s"], script)
+
     def refused(self, *objects: JSON, user: str = "") -> str:
         """What the API server says when it refuses these objects, new from that user; fails when it takes them."""
         command = [

@@ -26,7 +26,7 @@ class ChecksQuery(ListQuery):
     status: Health | None = Field(default=None, description="Only those that are so.")
 
 
-class ChangesQuery(ListQuery):
+class HealthChangesQuery(ListQuery):
     """Which changes."""
 
     namespace: ObjectName | None = Field(default=None, description="Only of this namespace.")
@@ -72,7 +72,7 @@ class StorageCheckPage(Page[StorageCheck]):
     """A page of StorageLocations, by namespace and name."""
 
 
-class Change(Answer):
+class HealthChange(Answer):
     """From when on an object was how."""
 
     id: UUID = Field(description="Its id.")
@@ -85,7 +85,7 @@ class Change(Answer):
     message: str = Field(description="Why, and what to do about it.")
 
 
-class ChangePage(Page[Change]):
+class HealthChangePage(Page[HealthChange]):
     """A page of changes, newest first."""
 
 
@@ -109,9 +109,9 @@ async def list_storage(call: Call) -> StorageCheckPage:
     return StorageCheckPage(data=checks, continue_=more)
 
 
-async def list_changes(call: Call) -> ChangePage:
+async def list_changes(call: Call) -> HealthChangePage:
     """How the objects were that the caller may know of."""
-    query: ChangesQuery = call.query
+    query: HealthChangesQuery = call.query
     namespaces = await call.caller.namespaces("health.read", query.namespace)
     filters = query.filters()
     place = place_of(query.continue_, filters, shape=(str, str))
@@ -120,10 +120,10 @@ async def list_changes(call: Call) -> ChangePage:
     )
     after = (datetime.fromisoformat(place[0]), UUID(place[1])) if place else None
     async with call.state.clients.history.connection() as connection:
-        found = await health_checks.changes(connection, Change, wanted, after=after, limit=query.limit + 1)
+        found = await health_checks.changes(connection, HealthChange, wanted, after=after, limit=query.limit + 1)
     page = found[: query.limit]
     more = as_token((page[-1].at.isoformat(), str(page[-1].id)), filters) if len(found) > len(page) else None
-    return ChangePage(data=page, continue_=more)
+    return HealthChangePage(data=page, continue_=more)
 
 
 async def _page(call: Call, listed: Callable[[], Awaitable[list[Checked]]]) -> tuple[list[Checked], str | None]:
@@ -183,7 +183,7 @@ ENDPOINTS = (
         permission="health.read",
         summary="When Datasources and StorageLocations went up and down, newest first.",
         handler=list_changes,
-        query=ChangesQuery,
-        answer=ChangePage,
+        query=HealthChangesQuery,
+        answer=HealthChangePage,
     ),
 )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any
@@ -16,6 +15,7 @@ from ..history import AuditRow
 from ..history.audit import Outcome
 from ..resources.backup import BACKUP_EXECUTION, BACKUP_JOB
 from ..resources.sync import DATABASE_SYNC_JOB
+from .endpoints import Deed
 from .problems import REQUEST_ID, kind_of
 from .state import STATE
 
@@ -25,18 +25,6 @@ KINDS: Mapping[str, str] = {
     "db-sync-jobs": DATABASE_SYNC_JOB.name,
     "backups": BACKUP_EXECUTION.name,
 }
-
-
-@dataclass(kw_only=True)
-class Deed:
-    """Who asks for what, as far as it is known by now."""
-
-    action: str = ""
-    who: str = ""  # empty until it is known who calls
-    namespace: str = ""
-    object_kind: str = ""
-    object_name: str = ""
-    execution_id: str | None = None
 
 
 def deed_of(action: str, request: web.Request) -> Deed:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Literal
 from aiohttp import web
 from pydantic import BaseModel
 
-from .deeds import Deed
 from .permissions import Permission
 
 if TYPE_CHECKING:
@@ -24,6 +23,18 @@ IDS: Mapping[str, tuple[str, str]] = {
     "job_id": (JOB_ID, "`<namespace>.<name>` of the job."),
     "execution_id": (EXECUTION_ID, "UUID of the execution."),
 }
+
+
+@dataclass(kw_only=True)
+class Deed:
+    """Who asks for what, as far as it is known by now."""
+
+    action: str = ""
+    who: str = ""  # empty until it is known who calls
+    namespace: str = ""
+    object_kind: str = ""
+    object_name: str = ""
+    execution_id: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -27,7 +27,7 @@ MICROSECOND = timedelta(microseconds=1)
 LONGEST_PLACE = 17  # digits
 
 
-class ChangesQuery(Asked):
+class StreamQuery(Asked):
     """Which executions."""
 
     namespace: ObjectName | None = Field(default=None, description="Only of this namespace.")
@@ -75,7 +75,7 @@ class ChangesView:
 
     away = "history does not answer: changes come when it does"
 
-    def __init__(self, changes: Changes, query: ChangesQuery, namespaces: frozenset[str] | None) -> None:
+    def __init__(self, changes: Changes, query: StreamQuery, namespaces: frozenset[str] | None) -> None:
         self.shared = self._changes = changes
         self._query = query
         self.namespaces = namespaces  # that the caller may read; None is all
@@ -140,7 +140,7 @@ ENDPOINTS = (
         permission="executions.read",
         summary="Executions as they change, as events.",
         handler=follow,
-        query=ChangesQuery,
+        query=StreamQuery,
         answer=Execution,
         media_type=EVENTS,
         problems={HTTPStatus.TOO_MANY_REQUESTS: "Too many streams are open."},

@@ -13,8 +13,8 @@ from pydantic import BaseModel, ValidationError
 
 from ..errors import SpecInvalid
 from .access_log import CALLER
-from .deeds import Deed, deed_of, noted
-from .endpoints import IDS, Call, Endpoint, Reply, Streamed
+from .deeds import deed_of, noted
+from .endpoints import IDS, Call, Deed, Endpoint, Reply, Streamed
 from .problems import REQUEST_ID
 from .refusals import TooSlow
 from .sse import EVENTS

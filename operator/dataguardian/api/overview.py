@@ -143,9 +143,9 @@ def _failing(job: JobState) -> told.FailingJob:
     )
 
 
-def _recoverability(found: Collection[JobState]) -> told.Recoverability:
+def _recoverability(found: Collection[JobState]) -> told.RecoverabilityCounts:
     counts = Counter(job.recoverable.status for job in found if job.operation == "backup")
-    return told.Recoverability(
+    return told.RecoverabilityCounts(
         recoverable=counts["True"],
         not_recoverable=counts["False"],
         unknown=counts["Unknown"],

@@ -10,6 +10,7 @@ from pydantic import Field
 from ..domain.conditions import ConditionStatus
 from ..domain.executions import Attempt
 from ..resources.common import ObjectName
+from .executions import Progress
 from .models import Answer, Asked, Moment
 
 Half = Literal["history", "kubernetes"]
@@ -45,13 +46,6 @@ class Executions(Answer):
     last_24_hours: list[Ended] = Field(description="Those that ended in the last 24 hours, by operation.")
     last_7_days: list[Ended] = Field(description="Those that ended in the last 7 days, by operation.")
     as_of: Moment = Field(description="When those that ended were counted; what has not ended is as of now.")
-
-
-class Progress(Answer):
-    """How far a run is."""
-
-    step: str | None = Field(default=None, description="The step that is being done.")
-    bytes: int | None = Field(default=None, description="Bytes of the dump read or written so far.")
 
 
 class Running(Answer):
@@ -148,7 +142,7 @@ class UnrecoverableJob(JobPart):
     recoverable_to: Moment | None = Field(description="Moment of the data in its newest good backup.")
 
 
-class Recoverability(Answer):
+class RecoverabilityCounts(Answer):
     """Whether databases can be brought back as their BackupJobs ask."""
 
     recoverable: int = Field(description="BackupJobs that meet their objectives.")
@@ -168,5 +162,7 @@ class Overview(Answer):
     failures: list[Failure] | None = Field(description="The latest 20 failures, from history.")
     storage: Storage | None = Field(description="What the storage locations hold, from history.")
     jobs: Jobs | None = Field(description="Numbers of jobs, from the cluster.")
-    recoverability: Recoverability | None = Field(description="Recoverability of the BackupJobs, from the cluster.")
+    recoverability: RecoverabilityCounts | None = Field(
+        description="Recoverability of the BackupJobs, from the cluster."
+    )
     next_runs: list[NextRun] | None = Field(description="The next 20 scheduled runs, from the cluster.")

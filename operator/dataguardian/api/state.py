@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from aiohttp import web
 
@@ -14,13 +13,11 @@ from .checked import Checked
 from .clients import Clients, Refreshed, Remembered
 from .feeds import Feeds
 from .job_objects import BackupJob, SyncJob
+from .overview import EndedCounts
 from .services import Found
 from .streams import Streams
 from .trail import Trail
 from .watched import Watched
-
-if TYPE_CHECKING:
-    from .overview import EndedCounts
 
 
 @dataclass(kw_only=True)
