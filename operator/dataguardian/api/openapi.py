@@ -27,6 +27,7 @@ DESCRIPTION = (
 JSON_TYPE = "application/json"
 PROBLEM = "application/problem+json"
 TEXT = {"schema": {"type": "string"}}
+NOT_READ, NO_HTTP = HTTPStatus.BAD_REQUEST, {"text/plain": TEXT}
 HEADERS = {
     "If-None-Match": "The `ETag` of an answer that is known: 304 when it still holds.",
     KEY: "Any text; sent again with the same request, it gives the same execution.",
@@ -34,6 +35,7 @@ HEADERS = {
 }
 # What an endpoint can answer beside its own answer, by what it is.
 OF_ALL: Texts = {
+    HTTPStatus.BAD_REQUEST: "It is no HTTP, or longer than is read: the server itself answers, in plain text.",
     HTTPStatus.UNAUTHORIZED: "No token, or one that is none of this cluster.",
     HTTPStatus.SERVICE_UNAVAILABLE: "The API server, Postgres or Redis did not answer in time; /health tells which.",
 }
@@ -41,7 +43,6 @@ OF_PERMISSION: Texts = {HTTPStatus.FORBIDDEN: "The caller lacks a right; the pro
 OF_ID: Texts = {HTTPStatus.NOT_FOUND: "It does not exist, or the caller may not know that it does."}
 OF_INPUT: Texts = {HTTPStatus.UNPROCESSABLE_ENTITY: "A field is not as it must be; the problem names it."}
 OF_BODY: Texts = {
-    HTTPStatus.BAD_REQUEST: "The body is cut or broken.",
     HTTPStatus.REQUEST_TIMEOUT: "The body came too slowly.",
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "The body is too large.",
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "The body is no JSON.",
@@ -171,7 +172,7 @@ def _responses(endpoint: Endpoint) -> JSON:
         responses[str(int(status))] = {
             "description": text,
             "headers": ANSWER_HEADERS,
-            "content": {PROBLEM: {"schema": _reference(Problem)}},
+            "content": {PROBLEM: {"schema": _reference(Problem)}, **(NO_HTTP if status == NOT_READ else {})},
         }
     return responses
 
