@@ -35,7 +35,8 @@ ROW = """
     INSERT INTO backup_executions (id, operation, namespace, name, job, datasource, trigger, status, queued_at,
                                    observed_at, finished_at, copies)
     VALUES ('{id}', 'backup', '{namespace}', '{status}', 'nightly', 'orders', 'manual', '{status}', now(), now(),
-            CASE WHEN '{status}' <> 'running' THEN now() END, '[{{"location": "primary", "key": "k", "state": "Stored"}}]')
+            CASE WHEN '{status}' <> 'running' THEN now() END,
+            '[{{"location": "primary", "key": "k", "state": "Stored"}}]')
 """
 # A stream of events does not come to its end.
 ANSWERING = [each for each in ENDPOINTS if each.media_type == "application/json"]

@@ -153,7 +153,7 @@ async def test_executions_are_counted_by_operation_and_state(place: Place, histo
 async def test_what_runs_is_shown_with_its_progress_where_that_is_known(
     place: Place, history: History, client: Client
 ) -> None:
-    progress = {"step": "dump", "bytes": 4096}
+    progress = {"step": "dump", "bytes": 4096, "at": "2026-11-24T02:10:00.000Z"}
     known = row(place.here, "running", ago=HOUR, metadata={"progress": progress}, started_at=NOW - HOUR, job="nightly")
     unknown = sync_row(place.here, "running", ago=2 * HOUR)
     for each in (known, unknown, row(place.here, "queued"), row(place.there, "running")):

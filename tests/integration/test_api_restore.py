@@ -447,6 +447,17 @@ async def test_a_key_with_another_request_is_refused_and_another_callers_key_is_
     assert somebodys.body["id"] != verified.body["id"]
 
 
+async def test_a_key_with_another_request_is_refused_also_when_the_first_one_s_object_is_gone(stage: Stage) -> None:
+    backup, key = await stage.backup(), "once"
+    first = await stage.ask(backup, {"dry_run": True}, key=key)
+    await stage.kube.delete(objects_path(restore.KIND, stage.scene.here, first.body["name"]))
+
+    other = await stage.ask(backup, RESTORE, key=key)
+
+    assert (first.status, other.status, other.body["code"]) == (202, 422, "idempotency-key-reused")
+    assert await stage.requests(backup) == []
+
+
 async def test_an_execution_tells_what_its_verification_or_dry_run_found_and_lists_do_not(stage: Stage) -> None:
     verification = {
         "result": "Failed", "tables": 3, "rows": 40, "sequences": 1, "sampledRows": 20, "differenceCount": 1,

@@ -448,7 +448,7 @@ async def test_each_change_of_an_execution_is_told(scene: Scene, client: Client)
     one = await get(client, f"/api/executions/{row.id}", scene.viewer)
     assert (begun.data["status"], begun.data["progress"]) == ("running", None)
     assert further.data["progress"]["bytes"] == 7
-    assert ended.data == one.body
+    assert one.body.items() >= ended.data.items()
 
 
 async def test_a_caller_is_told_of_what_they_may_read_alone(scene: Scene, client: Client) -> None:
@@ -497,7 +497,8 @@ async def test_a_place_that_is_none_is_answered_by_a_reset(scene: Scene, client:
 async def test_a_change_that_is_committed_late_is_told(
     scene: Scene, client: Client, migrated: str, postgres_server: PostgresServer
 ) -> None:
-    row, later = await scene.record(), await scene.record()
+    # Of another job: two ends of one job wait for each other, as they are counted in one total.
+    row, later = await scene.record(), await scene.record(job="weekly")
     async with opened(client, STREAM, scene.viewer) as stream:
         await until_ready(stream)
         with psycopg.connect(postgres_server.dsn(migrated)) as slow:

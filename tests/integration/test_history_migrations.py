@@ -120,7 +120,7 @@ def test_both_tables_of_executions_have_the_same_indexes(
         return [each.replace("namespace, operation, status", "namespace, status") for each in same]
 
     backups, syncs = indexes("backup_executions", "datasource"), indexes("database_sync_executions", "target")
-    assert len(backups) == 9
+    assert len(backups) == 10
     assert sorted(syncs) == sorted(backups)
 
 

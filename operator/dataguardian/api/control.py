@@ -21,7 +21,7 @@ from ..workers.rows import execution_id_of
 from .endpoints import Call, Endpoint, Reply
 from .executions import Execution, known
 from .refusals import NotPossible
-from .starting import accepted, made, name_of
+from .starting import accepted, key_of, made, name_of, reply_of
 
 TRIES = 5
 KIND_OF: Mapping[Attempt, RunOperation] = {
@@ -32,8 +32,12 @@ KIND_OF: Mapping[Attempt, RunOperation] = {
 }
 
 
-async def cancel(call: Call) -> Execution:
-    """Ask for the end of an execution. Raises NotPossible when it has ended, or its run object is gone."""
+async def cancel(call: Call) -> Reply:
+    """Ask for the end of an execution. Raises NotPossible when it has ended, or its run object is gone.
+
+    To ask twice is to ask once, so that an Idempotency-Key is only checked for its form.
+    """
+    key_of(call)
     found = await _controlled(call)
     path = objects_path(RUN_KINDS[KIND_OF[found.operation]].kind, found.namespace, found.name)
     for _ in range(TRIES):
@@ -41,12 +45,12 @@ async def cancel(call: Call) -> Execution:
         if is_terminal(run.status):
             raise _ended(found, run.status.phase)
         if run.spec.cancel:
-            return found
+            return reply_of(found)
         # Of this version alone: by the next one it may have ended, or be another object of the same name.
         body = {"metadata": {"resourceVersion": run.metadata.resource_version}, "spec": {"cancel": True}}
         with suppress(Conflict, Absent):
             await call.caller.kube.patch(path, body)
-            return found
+            return reply_of(found)
     raise Conflict(f"{found.namespace}/{found.name} changed {TRIES} times")
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import json
 import re
 import secrets
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any
@@ -43,16 +43,16 @@ async def started(
     object is deleted. Raises what ``made`` raises.
     """
     name = name_of(call, prefix)
-    if over := await _over(call, operation, namespace, name):
+    if over := await _over(call, operation, namespace, name, asked=_digest(spec)):
         call.deed.execution_id = str(over.id)
-        return _accepted(over)
+        return reply_of(over)
     return await accepted(call, await made(call, operation, namespace=namespace, name=name, spec=spec))
 
 
 def name_of(call: Call, prefix: str) -> str:
     """The name of the run object of this request: the same one for the same Idempotency-Key of the same caller on the
     same path, and a new one each time without a key. Raises SpecInvalid for a key that is none."""
-    key = _key(call)
+    key = key_of(call)
     if key is None:
         return run_name(prefix, secrets.token_hex(NAME_DIGITS // 2))
     return run_name(prefix, _digest([call.caller.name, call.request.method, call.request.path, key])[:NAME_DIGITS])
@@ -82,23 +82,28 @@ async def made(call: Call, operation: RunOperation, *, namespace: str, name: str
             raise KubernetesUnavailable(
                 f"The API server could not create it now: {conflict}.", remedy="Send the request again."
             ) from conflict
-        if present["metadata"].get("annotations", {}).get(REQUEST) != asked:
-            raise KeyReused(
-                f"{KEY}: this key came with another request before.",
-                remedy="Send a new key with a new request.",
-            ) from None
+        _refuse_reuse(present["metadata"].get("annotations", {}).get(REQUEST), asked)
         run = present
-    return _row(run_kind, run_kind.kind.model.read(run))
+    row = _row(run_kind, run_kind.kind.model.read(run))
+    return replace(row, metadata={**row.metadata, "request": asked})
+
+
+def _refuse_reuse(before: str | None, asked: str) -> None:
+    if before != asked:
+        raise KeyReused(
+            f"{KEY}: this key came with another request before.", remedy="Send a new key with a new request."
+        )
 
 
 async def accepted(call: Call, row: RunRow) -> Reply:
     """The answer 202 with an execution, which history has before its caller can ask for it."""
     call.deed.execution_id = row.id
     await _record(call, row)
-    return _accepted(_told(row))
+    return reply_of(_told(row))
 
 
-def _accepted(execution: Execution) -> Reply:
+def reply_of(execution: Execution) -> Reply:
+    """The answer 202: what is asked for is begun, and this is where its execution can be followed."""
     return Reply(
         body=execution,
         status=HTTPStatus.ACCEPTED,
@@ -106,16 +111,19 @@ def _accepted(execution: Execution) -> Reply:
     )
 
 
-async def _over(call: Call, operation: RunOperation, namespace: str, name: str) -> Execution | None:
-    """The execution of a request that came before, when history alone still has it."""
-    if _key(call) is None:
+async def _over(call: Call, operation: RunOperation, namespace: str, name: str, *, asked: str) -> Execution | None:
+    """The execution of a request that came before, when history alone still has it. Raises KeyReused."""
+    if key_of(call) is None:
         return None
-    found = None
-    with suppress(DataGuardianError):  # without Postgres the object alone tells
+    try:
         async with call.state.clients.history.connection(limit_s=LOOKED_UP_WITHIN_S) as connection:
             found = await reading.named(connection, Execution, namespace, name)
+            before = await reading.request_of(connection, found.id) if found else None
+    except DataGuardianError:  # without Postgres the object alone tells
+        return None
     if found is None or await _present(call, RUN_KINDS[operation], namespace, name) is not None:
         return None
+    _refuse_reuse(before or asked, asked)
     return found
 
 
@@ -145,12 +153,12 @@ def _told(row: RunRow) -> Execution:
 
 async def _record(call: Call, row: RunRow) -> None:
     """Let history have it at once, so that the caller finds it; without Postgres the operator records it later."""
-    with suppress(DataGuardianError, TimeoutError):
-        async with asyncio.timeout(RECORDED_WITHIN_S):
-            await call.state.clients.history.record(row)
+    with suppress(DataGuardianError):
+        await call.state.clients.history.record(row, limit_s=RECORDED_WITHIN_S)
 
 
-def _key(call: Call) -> str | None:
+def key_of(call: Call) -> str | None:
+    """The Idempotency-Key of a request, if it has one. Raises SpecInvalid for what is none."""
     given = call.request.headers.getall(KEY, [])
     if not given:
         return None

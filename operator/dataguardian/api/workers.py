@@ -32,7 +32,7 @@ WORKERS: Mapping[str, PublicWorker] = {
     "recorder": PublicWorker(
         loops=(
             "recorder", "lost-results", "history", "logs", "backfill", "mirror-backupjobs", "mirror-databasesyncjobs",
-            "audit-head",
+            "audit-head", "live-log",
         )
     ),
 }  # fmt: skip

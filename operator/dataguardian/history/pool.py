@@ -97,9 +97,9 @@ class History:
                 remedy="It is tried again, nothing is lost; look at the server and its Secret if it lasts.",
             ) from error
 
-    async def record(self, row: RunRow) -> bool:
+    async def record(self, row: RunRow, *, limit_s: float = ANSWER_S) -> bool:
         """Record an execution as ``executions.upsert`` does. Raises HistoryUnavailable or ConfigInvalid."""
-        async with self.connection() as connection:
+        async with self.connection(limit_s=limit_s) as connection:
             return await executions.upsert(connection, row)
 
     async def recorded(self, rows: Collection[RunRow]) -> dict[str, Recorded]:

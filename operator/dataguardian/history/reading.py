@@ -132,6 +132,14 @@ async def named(connection: AsyncConnection, shape: type[Shape], namespace: str,
         return await found.fetchone()
 
 
+async def request_of(connection: AsyncConnection, wanted: UUID) -> str | None:
+    """The digest of the request that asked for it; None when no request did, or its row was written by the operator."""
+    digest = SQL("SELECT metadata ->> 'request' FROM {table} WHERE id = %(id)s")
+    parts = [digest.format(table=table["table"]) for table in TABLES]
+    found = await (await connection.execute(SQL(" UNION ALL ").join(parts), {"id": wanted})).fetchone()
+    return found[0] if found else None
+
+
 async def log_of(connection: AsyncConnection, wanted: UUID) -> list[dict[str, str]]:
     """The lines of its log, oldest first; empty when none was recorded yet."""
     lines = SQL("SELECT metadata -> 'execution_logs' FROM {table} WHERE id = %(id)s")

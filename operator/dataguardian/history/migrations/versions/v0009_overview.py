@@ -36,11 +36,11 @@ BEGIN
     SELECT namespace, location, sum(copies), sum(bytes)
       FROM (SELECT NEW.namespace, copy ->> 'location', 1, COALESCE(NEW.stored_bytes, 0)
               FROM jsonb_array_elements(NEW.copies) AS copy
-             WHERE copy ->> 'state' = 'Stored'
+             WHERE copy ->> 'state' = 'Stored' AND copy ? 'location'
              UNION ALL
             SELECT OLD.namespace, copy ->> 'location', -1, -COALESCE(OLD.stored_bytes, 0)
               FROM jsonb_array_elements(OLD.copies) AS copy
-             WHERE copy ->> 'state' = 'Stored') AS change (namespace, location, copies, bytes)
+             WHERE copy ->> 'state' = 'Stored' AND copy ? 'location') AS change (namespace, location, copies, bytes)
      GROUP BY namespace, location
     HAVING sum(copies) <> 0 OR sum(bytes) <> 0
      ORDER BY namespace, location
@@ -82,7 +82,7 @@ FIRST_SUM = """
 INSERT INTO stored_copies (namespace, location, copies, bytes)
 SELECT namespace, copy ->> 'location', count(*), COALESCE(sum(stored_bytes), 0)
   FROM backup_executions, jsonb_array_elements(copies) AS copy
- WHERE copy ->> 'state' = 'Stored'
+ WHERE copy ->> 'state' = 'Stored' AND copy ? 'location'
  GROUP BY namespace, copy ->> 'location'
 """
 
