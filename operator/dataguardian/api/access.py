@@ -77,7 +77,8 @@ class Access:
 
     async def has(self, person: Person, right: Right, namespace: str, name: str) -> bool:
         """Whether a person has a right."""
-        question = (person.name, person.uid, tuple(person.groups), right, namespace, name)
+        extra = tuple(sorted((key, tuple(values)) for key, values in person.extra.items()))  # such as a token's scopes
+        question = (person.name, person.uid, tuple(person.groups), extra, right, namespace, name)
         answer: bool = await self._rights.get(
             question,
             lambda: may(

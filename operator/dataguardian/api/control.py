@@ -21,7 +21,7 @@ from ..workers.rows import execution_id_of
 from .endpoints import Call, Endpoint, Reply
 from .executions import Execution, known
 from .refusals import NotPossible
-from .starting import accepted, key_of, made, name_of, reply_of
+from .starting import accepted, key_of, made, name_of, over, reply_of
 
 TRIES = 5
 KIND_OF: Mapping[Attempt, RunOperation] = {
@@ -42,10 +42,10 @@ async def cancel(call: Call) -> Reply:
     path = objects_path(RUN_KINDS[KIND_OF[found.operation]].kind, found.namespace, found.name)
     for _ in range(TRIES):
         run = await _run_of(call, found)
+        if run.spec.cancel:  # also of one that has ended since: the answer may have been lost
+            return reply_of(found)
         if is_terminal(run.status):
             raise _ended(found, run.status.phase)
-        if run.spec.cancel:
-            return reply_of(found)
         # Of this version alone: by the next one it may have ended, or be another object of the same name.
         body = {"metadata": {"resourceVersion": run.metadata.resource_version}, "spec": {"cancel": True}}
         with suppress(Conflict, Absent):
@@ -65,8 +65,11 @@ async def retry_upload(call: Call) -> Reply:
         )
     name = name_of(call, found.job)
     spec = {"backupJobRef": {"name": found.job}, "trigger": "Retry", "retryOf": found.name}
-    # So that of two requests at once the second one sees what the first one has made.
-    async with call.state.clients.history.connection() as connection:
+    if before := await over(call, "backup", found.namespace, name, spec):
+        return reply_of(before)
+    # So that of two requests at once the second one sees what the first one has made; of those to this process one
+    # alone waits with a connection.
+    async with call.state.retrying(found.id), call.state.clients.history.connection() as connection:
         await locks.hold(connection, found.id)
         retries = await _retries_of(call, found)
         if name not in {retry.metadata.name for retry in retries}:

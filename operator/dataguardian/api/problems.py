@@ -12,7 +12,7 @@ from aiohttp.typedefs import Handler
 from pydantic import BaseModel, Field
 
 from ..errors import DataGuardianError, NotFound, PermissionRefused, SpecInvalid, Unavailable
-from ..kube.client import Absent, Conflict
+from ..kube.client import Absent, Conflict, Expired
 from .refusals import ConfirmationRequired, NotPossible, TooManyStreams, Unauthenticated, as_told
 
 log = logging.getLogger(__name__)
@@ -26,6 +26,7 @@ STATUS: dict[type[Exception], HTTPStatus] = {
     NotFound: HTTPStatus.NOT_FOUND,
     Absent: HTTPStatus.NOT_FOUND,
     Conflict: HTTPStatus.CONFLICT,
+    Expired: HTTPStatus.SERVICE_UNAVAILABLE,
     Unauthenticated: HTTPStatus.UNAUTHORIZED,
     PermissionRefused: HTTPStatus.FORBIDDEN,
     Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
@@ -38,6 +39,7 @@ REMEDY = {
     HTTPStatus.METHOD_NOT_ALLOWED: "Use a method that the header Allow names.",
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "Send a smaller body.",
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "Send JSON, with the header `Content-Type: application/json`.",
+    HTTPStatus.SERVICE_UNAVAILABLE: "Ask again; /health tells what does not answer.",
     HTTPStatus.INTERNAL_SERVER_ERROR: "Report it with the log of the container `api`.",
 }
 RETRY_AFTER = {HTTPStatus.SERVICE_UNAVAILABLE: "5", HTTPStatus.TOO_MANY_REQUESTS: "5"}
@@ -78,7 +80,7 @@ async def problems(request: web.Request, handler: Handler) -> web.StreamResponse
         phrase = told.expected_phrase or None if isinstance(told, ConfirmationRequired) else None
         status, code = kind_of(told)
         return _answer(request, status, code=code, detail=told.what, remedy=told.remedy, phrase=phrase)
-    except (Absent, Conflict) as error:
+    except (Absent, Conflict, Expired) as error:
         status, code = kind_of(error)
         return _answer(request, status, code=code, detail=str(error))
     except Exception as error:  # a defect: its traceback goes to the log, not to the caller

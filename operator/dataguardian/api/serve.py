@@ -23,6 +23,7 @@ log = logging.getLogger(__name__)
 
 EVERY_ADDRESS = "0.0.0.0"  # noqa: S104 - the kubelet and Prometheus come to the pod's address
 GRACE_S = 10.0  # for requests under way when the end is asked for
+CONNECTIONS = 10  # to Postgres: requests, streams, totals and the audit log share them
 IDLE_S = 60.0  # for the next request of a connection to come, all its headers included
 LINGER_S = 2.0  # for the rest of a body that nobody reads
 LONGEST_HEADER = LONGEST_TOKEN + 256
@@ -32,7 +33,7 @@ async def serve(env: settings.Environment) -> None:
     """Serve until SIGTERM or SIGINT. Raises ConfigInvalid when the settings are wrong."""
     async with (
         connect() as api,
-        History(settings.postgres(env)) as history,
+        History(settings.postgres(env), connections=CONNECTIONS) as history,
         Queue(settings.redis(env)) as queue,
     ):
         clients = Clients(kube=Kubernetes(api), history=history, queue=queue, operators=settings.operators(env))

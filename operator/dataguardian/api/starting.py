@@ -43,9 +43,8 @@ async def started(
     object is deleted. Raises what ``made`` raises.
     """
     name = name_of(call, prefix)
-    if over := await _over(call, operation, namespace, name, asked=_digest(spec)):
-        call.deed.execution_id = str(over.id)
-        return reply_of(over)
+    if before := await over(call, operation, namespace, name, spec):
+        return reply_of(before)
     return await accepted(call, await made(call, operation, namespace=namespace, name=name, spec=spec))
 
 
@@ -111,7 +110,9 @@ def reply_of(execution: Execution) -> Reply:
     )
 
 
-async def _over(call: Call, operation: RunOperation, namespace: str, name: str, *, asked: str) -> Execution | None:
+async def over(
+    call: Call, operation: RunOperation, namespace: str, name: str, spec: Mapping[str, Any]
+) -> Execution | None:
     """The execution of a request that came before, when history alone still has it. Raises KeyReused."""
     if key_of(call) is None:
         return None
@@ -123,7 +124,9 @@ async def _over(call: Call, operation: RunOperation, namespace: str, name: str, 
         return None
     if found is None or await _present(call, RUN_KINDS[operation], namespace, name) is not None:
         return None
+    asked = _digest(spec)
     _refuse_reuse(before or asked, asked)
+    call.deed.execution_id = str(found.id)
     return found
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import asyncio
+from dataclasses import dataclass, field
+from uuid import UUID
+from weakref import WeakValueDictionary
 
 from aiohttp import web
 
@@ -37,6 +40,11 @@ class State:
     streams: Streams
     feeds: Feeds
     changes: Changes
+    _retrying: WeakValueDictionary[UUID, asyncio.Lock] = field(default_factory=WeakValueDictionary)
+
+    def retrying(self, execution: UUID) -> asyncio.Lock:
+        """Held while an execution is tried again."""
+        return self._retrying.setdefault(execution, asyncio.Lock())
 
 
 STATE: web.AppKey[State] = web.AppKey("state")

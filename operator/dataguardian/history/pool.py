@@ -50,11 +50,12 @@ def login(settings: PostgresSettings) -> dict[str, Any]:
 class History:
     """The history database. It may be down when this is made, and at any time after."""
 
-    def __init__(self, settings: PostgresSettings) -> None:
+    def __init__(self, settings: PostgresSettings, *, connections: int = CONNECTIONS) -> None:
+        """At most so many ``connections`` at once; who needs one more waits."""
         self._settings = settings
         self._idle: list[psycopg.AsyncConnection] = []
         self._ended = False
-        self._free = asyncio.Semaphore(CONNECTIONS)
+        self._free = asyncio.Semaphore(connections)
         self.outages = 0  # calls that ended with HistoryUnavailable so far
 
     async def __aenter__(self) -> Self:

@@ -66,8 +66,8 @@ class HealthHistory:
             await write(self._add, row)
             context.unnoted.pop(key, None)
         if self._prune_at is None or now() >= self._prune_at:
+            self._prune_at = now() + PRUNE_EVERY  # also when it fails: it is not worth an endless try
             await self._prune()
-            self._prune_at = now() + PRUNE_EVERY
 
     async def _add(self, row: HealthRow) -> bool:
         async with self._context.history.connection() as connection:

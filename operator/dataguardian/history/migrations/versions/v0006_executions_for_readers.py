@@ -7,9 +7,10 @@ down_revision = "0005"
 branch_labels = None
 depends_on = None
 
-# By this server's clock, which all readers share; observed_at is by the operator's, and may be written much later.
+# By this server's clock, which all readers share; observed_at is by the operator's, and may be written much later. The
+# default is constant, so that no row is rewritten: what is there was recorded long ago; the trigger sets all others.
 RECORDED = """
-ALTER TABLE {table} ADD COLUMN recorded_at timestamptz NOT NULL DEFAULT clock_timestamp()
+ALTER TABLE {table} ADD COLUMN recorded_at timestamptz NOT NULL DEFAULT 'epoch'
 """
 STAMP = """
 CREATE FUNCTION dataguardian_stamp() RETURNS trigger LANGUAGE plpgsql AS $$
