@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import socket
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -12,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aiohttp import ClientSession
+from aiohttp import ClientSession, web
 from aiohttp.web import TCPSite
 from pydantic import BaseModel, Field
 
-from dataguardian.api import app, mount
+from dataguardian.api import app, mount, sending
 from dataguardian.api.clients import Clients
 from dataguardian.api.endpoints import Call, Endpoint
 from dataguardian.api.serve import runner_of
@@ -68,6 +69,7 @@ class Api:
     port: int
     token: str
     http: ClientSession
+    server: web.Server
 
     async def call(self, method: str, path: str, **more: Any) -> Told:
         headers = {"Authorization": f"Bearer {self.token}", **more.pop("headers", {})}
@@ -108,7 +110,12 @@ async def api(
         return Text()
 
     common: dict[str, Any] = {"permission": "self", "summary": "For tests.", "answer": Text}
+
+    async def much(_: Call) -> Text:
+        return Text(text="x" * 20_000_000)
+
     more = (
+        Endpoint(method="GET", path="/api/test/much", handler=much, **common),
         Endpoint(method="POST", path="/api/test/echo", handler=echo, body=Text, action="test.echo", **common),
         Endpoint(method="GET", path="/api/test/gate", handler=wait, **common),
     )
@@ -126,7 +133,8 @@ async def api(
         await runner.setup()
         try:
             await TCPSite(runner, HOST, 0).start()
-            yield Api(port=runner.addresses[0][1], token=token, http=http)
+            assert runner.server is not None
+            yield Api(port=runner.addresses[0][1], token=token, http=http, server=runner.server)
         finally:
             gate.opened.set()
             await runner.cleanup()
@@ -177,6 +185,24 @@ async def test_a_body_that_never_ends_is_refused_and_its_connection_ended(api: A
 
     assert answer.startswith(b"HTTP/1.1 408 ")
     assert b'"code":"request-timeout"' in answer
+
+
+async def test_an_answer_that_nobody_takes_is_cut_off(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sending, "SENT_WITHIN_S", SLOW)
+    with socket.create_connection((HOST, api.port)) as deaf:
+        deaf.setblocking(False)
+        deaf.sendall(f"GET /api/test/much HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {api.token}\r\n\r\n".encode())
+
+        async def is_sent() -> bool:
+            with suppress(BlockingIOError):
+                return bool(deaf.recv(9, socket.MSG_PEEK))
+            return False
+
+        async def is_cut_off() -> bool:
+            return not api.server.connections
+
+        await until(is_sent, what="the answer has begun", seconds=15)
+        await until(is_cut_off, what="the connection is cut off", seconds=15)
 
 
 async def test_a_body_that_is_broken_is_refused_and_is_no_defect(api: Api, caplog: pytest.LogCaptureFixture) -> None:

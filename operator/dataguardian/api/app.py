@@ -47,6 +47,7 @@ from .leader import ASKED_FOR_S, Leader
 from .mount import mounted
 from .openapi import document
 from .problems import REQUEST_ID, problems
+from .sending import Sent
 from .services import CHECKED_FOR_S, ServiceChecks
 from .state import STATE, State
 from .streams import Streams
@@ -160,7 +161,7 @@ def _described() -> Handler:
     described = json.dumps(document(ENDPOINTS)).encode()
 
     async def show(_: web.Request) -> web.Response:
-        return web.Response(body=described, content_type="application/json")
+        return Sent(body=described, content_type="application/json")
 
     return show
 

@@ -17,6 +17,7 @@ from .executions import Execution, known
 from .feeds import ANSWER_S, Feed, live_entries
 from .models import Answer, Asked
 from .refusals import Forbidden
+from .sending import Sent
 from .sse import EVENTS, LAST, comment, event, is_wanted
 from .streams import End, stream
 from .window import Entry
@@ -54,9 +55,7 @@ async def log(call: Call) -> Log | Streamed | web.Response:
     if call.query.format == "json":
         return Log(data=lines)
     text = "".join(f"{line.ts} {line.level:<7} {line.message}\n" for line in lines)
-    return web.Response(
-        text=text, content_type=TEXT, charset="utf-8", headers={hdrs.CACHE_CONTROL: "private, no-cache"}
-    )
+    return Sent(text=text, content_type=TEXT, charset="utf-8", headers={hdrs.CACHE_CONTROL: "private, no-cache"})
 
 
 async def _lines(call: Call, found: Execution) -> list[Line]:

@@ -21,6 +21,7 @@ from .counted import OBJECT, Counted, families
 from .health import SERVICES, Services
 from .inventory import JOB_KINDS, Inventory, JobKind, Jobs
 from .own_operator import OwnOperator, ask
+from .sending import Sent
 
 PREFIX = "dataguardian_"
 
@@ -80,7 +81,7 @@ async def show(request: web.Request) -> web.Response:
     )
     # Beside the loop: thousands of jobs take a second, in which all others would wait.
     text = await asyncio.to_thread(generate_latest, snapshot)
-    answer = web.Response(body=text, headers={"Content-Type": CONTENT_TYPE_LATEST})
+    answer = Sent(body=text, headers={"Content-Type": CONTENT_TYPE_LATEST})
     answer.enable_compression()
     return answer
 

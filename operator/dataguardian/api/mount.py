@@ -17,6 +17,7 @@ from .deeds import deed_of, noted
 from .endpoints import IDS, Call, Deed, Endpoint, Reply, Streamed
 from .problems import REQUEST_ID
 from .refusals import TooSlow
+from .sending import Sent
 from .sse import EVENTS
 from .state import STATE
 
@@ -95,7 +96,7 @@ def _encoded(request: web.Request, reply: Reply) -> web.Response:
         headers |= {hdrs.ETAG: etag, hdrs.CACHE_CONTROL: "private, no-cache", hdrs.VARY: "Authorization, Accept"}
         if _is_known(request, etag):
             return web.Response(status=HTTPStatus.NOT_MODIFIED, headers=headers)
-    return web.Response(status=reply.status, body=body, content_type="application/json", headers=headers)
+    return Sent(status=reply.status, body=body, content_type="application/json", headers=headers)
 
 
 def _is_known(request: web.Request, etag: str) -> bool:
