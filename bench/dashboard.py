@@ -48,7 +48,7 @@ UNFINISHED: LiteralString = """
            started_at, metadata)
     SELECT gen_random_uuid(), 'backup', 'shop-' || i %% %(namespaces)s, 'nightly-00001', 'now-' || i, 'orders-1',
            'manual', CASE WHEN i <= %(running)s THEN 'running' ELSE 'queued' END, now(), now(),
-           '{"progress": {"step": "dump", "bytes": 4096}}'
+           '{"progress": {"step": "dump", "bytes": 4096, "at": "2026-11-24T02:10:00.000Z"}}'
       FROM generate_series(1, %(running)s + %(queued)s) i
 """
 NEXT: LiteralString = "UPDATE backup_executions SET observed_at = now() WHERE id = %(id)s"

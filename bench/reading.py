@@ -113,7 +113,7 @@ class Bench:
         told = self._await(load)
         self.cpu = cpu_seconds_of(self.sidecar.process.pid) - before
         asked = {path.partition("?")[0] for path in paths}
-        lines = [line for line in self.sidecar.log()[said:] if line.get("path") in asked]
+        lines = [line for line in self.sidecar.log()[said:] if line["action"] == "request" and line["path"] in asked]
         return msgspec.json.decode(told, type=Outcome), [line["milliseconds"] for line in lines]
 
     def load(
