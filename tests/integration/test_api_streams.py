@@ -9,7 +9,7 @@ import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +18,12 @@ import pytest
 import redis
 from aiohttp.test_utils import TestClient, TestServer, get_port_socket
 
-from dataguardian.api import access, app, changes, sse, streams
+from dataguardian.api import access, app, changes, logs, sse, streams
 from dataguardian.api.clients import Clients
 from dataguardian.domain.line_id import LineId
 from dataguardian.history import ExecutionRow, History, LogLine, reading
 from dataguardian.history.migrate import migrate
+from dataguardian.kube.client import Absent, Conflict, Expired
 from dataguardian.live_log import LiveLine, LiveLog
 from dataguardian.queue import Queue
 
@@ -136,6 +137,21 @@ async def test_the_log_of_an_ended_execution_is_its_recorded_lines_and_the_end(s
     assert (told[-1].name, told[-1].data) == ("end", {"reason": "ended", "status": "completed"})
 
 
+async def test_a_log_whose_gaps_have_no_ids_is_told_once_and_ends(scene: Scene, client: Client) -> None:
+    row = await scene.record()
+    ids = ["5-1", "5-2", "", "6-1", ""]
+    lines = [replace_id(line, place) for line, place in zip(LINES, ids, strict=True)]
+    await scene.end(row, lines)
+
+    async with opened(client, log_of(row), scene.viewer) as stream:
+        told = await stream.rest()
+
+    assert [(each.name, each.id) for each in told[:-1]] == [
+        ("line", "5-1"), ("line", "5-2"), ("line", "5-3"), ("line", "6-1"), ("line", "6-2"),
+    ]  # fmt: skip
+    assert told[-1].name == "end"
+
+
 async def test_a_reader_that_comes_back_gets_what_follows_and_nothing_twice(scene: Scene, client: Client) -> None:
     row = await scene.record()
     await scene.end(row, LINES)
@@ -225,6 +241,28 @@ async def test_a_reader_that_lags_far_behind_is_told_to_come_back(
     assert told[-1].data["reason"] == "slow"
 
 
+async def test_more_changes_than_are_remembered_end_in_a_reset(
+    scene: Scene, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [await scene.record() for _ in range(3)]
+    monkeypatch.setattr(changes, "LATE", timedelta(seconds=2))
+    async with opened(client, STREAM, scene.viewer) as stream:
+        await until_ready(stream)
+        monkeypatch.setattr(changes, "TOLD", 2)
+        async with scene.history.connection() as connection:
+            ids = [row.id for row in rows]
+            await connection.execute("UPDATE backup_executions SET job = 'other' WHERE id = ANY (%s)", [ids])
+        told = await stream.rest()
+    assert told[-1].data["reason"] == "slow"
+
+    async def begins_again() -> bool:
+        async with opened(client, STREAM, scene.viewer, last=stream.id) as again:
+            first = await again.next()
+        return first is not None and first.name == "reset"
+
+    await until(begins_again, what="a stream begins with a reset", seconds=15)
+
+
 async def test_a_silent_stream_is_kept_open_by_heartbeats(
     scene: Scene, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -265,6 +303,28 @@ async def test_a_token_that_is_revoked_ends_the_stream(
         told = await stream.rest()
 
     assert [(each.name, each.data["reason"]) for each in told] == [("end", "unauthenticated")]
+
+
+@pytest.mark.parametrize("error", [Absent, Conflict, Expired])
+async def test_a_stream_goes_on_when_the_rights_cannot_be_asked_about_now(
+    scene: Scene, client: Client, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
+) -> None:
+    asked = asyncio.Event()
+
+    async def failing(*_: object) -> None:
+        asked.set()
+        raise error("the API server's list began anew")
+
+    monkeypatch.setattr(streams, "CHECK_S", 0.1)
+    monkeypatch.setattr(logs, "_check", failing)
+    row = await scene.record()
+    async with opened(client, log_of(row), scene.viewer) as stream:
+        async with asyncio.timeout(10):
+            await asked.wait()
+        await scene.end(row, LINES)
+        told = await stream.rest()
+
+    assert told[-1].data["reason"] == "ended"
 
 
 async def test_a_client_that_does_not_read_is_cut_off(
@@ -534,6 +594,33 @@ async def test_all_clients_share_one_look_a_second(
     assert 1 <= made <= seconds + 2
 
 
+async def test_the_ends_of_all_followed_executions_cost_one_look_a_second(
+    scene: Scene, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, asked = 0, reading.ends_of
+
+    async def counted(*given: Any, **named: Any) -> Any:
+        nonlocal made
+        made += 1
+        return await asked(*given, **named)
+
+    monkeypatch.setattr(reading, "ends_of", counted)
+    rows = [await scene.record(name=f"nightly-{n}", job=f"nightly-{n}") for n in range(8)]
+    for row in rows:
+        await live(scene, row, 1)
+    async with AsyncExitStack() as stack:
+        readers = [await stack.enter_async_context(opened(client, log_of(row), scene.viewer)) for row in rows]
+        await asyncio.gather(*(each.until(lambda event: event.name == "line") for each in readers))
+        made, at = 0, time.monotonic()
+        for row in rows:
+            await scene.end(row, [LogLine(ts="", level="info", message="Live 1", id="5-1")])
+        told = await asyncio.gather(*(each.rest() for each in readers))
+        seconds = time.monotonic() - at
+
+    assert [each[-1].data["status"] for each in told] == ["completed"] * 8
+    assert 1 <= made <= seconds + 2
+
+
 async def test_a_stream_of_changes_goes_on_after_postgres_was_away(
     scene: Scene, apiserver: ApiServer, fragile_postgres: PostgresServer, tmp_path: Path
 ) -> None:
@@ -570,3 +657,7 @@ async def test_streams_end_at_once_when_the_process_does(scene: Scene, server: T
 
 def replace_message(line: LogLine, message: str) -> LogLine:
     return LogLine(ts=line.ts, level=line.level, message=message)
+
+
+def replace_id(line: LogLine, id: str) -> LogLine:
+    return LogLine(ts=line.ts, level=line.level, message=line.message, id=id)

@@ -97,6 +97,8 @@ async def test_a_log_that_stays_unreadable_is_given_up_and_the_row_says_so(
 
     (_, _, message), _ = place.recorded(SEEN)
     assert message.startswith("[BACKUP] The log of pod backup-first could not be read")
+    (line,) = place.recorded("metadata -> 'execution_logs' -> 0 ->> 'id'")[0]
+    assert line.endswith("000-1")  # of its pod, whose time is in ms
     assert (await place.job("backup-first"))["spec"]["ttlSecondsAfterFinished"] == run_logs.TTL_SECONDS
     assert operator.context.unlogged == {}
 

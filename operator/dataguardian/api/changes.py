@@ -17,6 +17,7 @@ LATE = timedelta(seconds=10)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 PAGE = 1000
 HELD = 5000  # changes; who is further behind has to come back
+TOLD = 5000  # executions that change within LATE; while there are more, nothing is told and streams end
 ANSWER_S = 2.0
 
 
@@ -56,7 +57,7 @@ class Changes(Shared):
 
     @property
     def since(self) -> datetime | None:
-        """The latest stamp that was told; None before Postgres has answered."""
+        """The latest stamp that was told; None before Postgres has answered, and after too much has changed."""
         return self._since
 
     def looks(self) -> list[Coroutine[Any, Any, None]]:
@@ -73,8 +74,11 @@ class Changes(Shared):
         async with self._history.connection(limit_s=ANSWER_S) as connection:
             if self._since is None:
                 begin = await reading.clock(connection)
-                self._told = await reading.stamps(connection, since=begin - LATE)
-                self._since = begin
+                told = await reading.stamps(connection, since=begin - LATE, limit=TOLD + 1)
+                if len(told) > TOLD:
+                    self._lose_track()
+                else:
+                    self._told, self._since = told, begin
                 self.ring()
                 return False
             rows = await reading.changes(connection, Changed, since=self._since - LATE, told=self._told, limit=PAGE)
@@ -90,7 +94,14 @@ class Changes(Shared):
         self._told |= {each.id: each.recorded_at for each in found}
         self._since = latest = max(self._since or EPOCH, *self._told.values())
         self._told = {each: at for each, at in self._told.items() if latest - at <= LATE}
+        if len(self._told) > TOLD:
+            self._lose_track()
         self.ring()
+
+    def _lose_track(self) -> None:
+        """Begin anew at the next look. The place left out here ends the streams: who comes back gets a reset."""
+        self.first = self.next + 1
+        self._held, self._told, self._since = [], {}, None
 
 
 async def changes_since(history: History, at: datetime) -> list[Change] | None:

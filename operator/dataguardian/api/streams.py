@@ -14,6 +14,7 @@ import msgspec
 from aiohttp import web
 
 from ..errors import DataGuardianError
+from ..kube.client import Absent, Conflict, Expired
 from .endpoints import Call
 from .refusals import Forbidden, TooManyStreams, Unauthenticated
 from .shared import Shared
@@ -156,7 +157,7 @@ class _Rights:
             return "unauthenticated"
         except Forbidden:
             return "forbidden"
-        except (DataGuardianError, TimeoutError):
+        except (DataGuardianError, Absent, Conflict, Expired, TimeoutError):
             return "unchecked" if at - self._answered > UNCHECKED_S else None
         self._answered = at
         return None

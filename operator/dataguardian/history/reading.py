@@ -75,10 +75,11 @@ TABLES: tuple[Mapping[str, SQL], ...] = (
 )
 NOTHING = SQL("")
 END = SQL(
-    "SELECT status, metadata ? 'execution_logs' AS has_log, "
-    "COALESCE(EXTRACT(epoch FROM clock_timestamp() - finished_at), 0)::float AS age_s FROM {table} WHERE id = %(id)s"
+    "SELECT id, status, metadata ? 'execution_logs' AS has_log, "
+    "COALESCE(EXTRACT(epoch FROM clock_timestamp() - finished_at), 0)::float AS age_s "
+    "FROM {table} WHERE id = ANY (%(ids)s)"
 )
-STAMPS = SQL("SELECT id, recorded_at FROM {table} WHERE recorded_at > %(since)s")
+STAMPS = SQL("SELECT id, recorded_at FROM {table} WHERE recorded_at > %(since)s LIMIT %(limit)s")
 CHANGES = SQL(
     "SELECT {columns}, recorded_at FROM {table} WHERE recorded_at > %(since)s AND (id, recorded_at) NOT IN "
     "(SELECT * FROM unnest(%(ids)s::uuid[], %(stamps)s::timestamptz[])) ORDER BY recorded_at, id LIMIT %(limit)s"
@@ -152,16 +153,18 @@ async def log_of(connection: AsyncConnection, wanted: UUID) -> list[dict[str, st
 class End:
     """Whether an execution has ended."""
 
+    id: UUID
     status: State
     age_s: float  # since its end, by the server's clock; 0 before
     has_log: bool
 
 
-async def end_of(connection: AsyncConnection, wanted: UUID) -> End | None:
-    """Whether an execution has ended; None when it has no row."""
+async def ends_of(connection: AsyncConnection, wanted: Collection[UUID]) -> dict[UUID, End]:
+    """Whether executions have ended, by id; without those that have no row."""
     statement = SQL(" UNION ALL ").join(END.format(table=table["table"]) for table in TABLES)
     async with connection.cursor(row_factory=class_row(End)) as cursor:
-        return await (await cursor.execute(statement, {"id": wanted})).fetchone()
+        found = await (await cursor.execute(statement, {"ids": list(wanted)})).fetchall()
+    return {end.id: end for end in found}
 
 
 async def clock(connection: AsyncConnection) -> datetime:
@@ -172,10 +175,11 @@ async def clock(connection: AsyncConnection) -> datetime:
     return at
 
 
-async def stamps(connection: AsyncConnection, *, since: datetime) -> dict[UUID, datetime]:
-    """When the executions were recorded that were recorded after a time, by id."""
-    statement = SQL(" UNION ALL ").join(STAMPS.format(table=table["table"]) for table in TABLES)
-    return dict(await (await connection.execute(statement, {"since": since})).fetchall())
+async def stamps(connection: AsyncConnection, *, since: datetime, limit: int) -> dict[UUID, datetime]:
+    """When the executions were recorded that were recorded after a time, by id; any ``limit`` of them if more were."""
+    parts = [SQL("({})").format(STAMPS.format(table=table["table"])) for table in TABLES]
+    statement = SQL(" UNION ALL ").join(parts) + SQL(" LIMIT %(limit)s")
+    return dict(await (await connection.execute(statement, {"since": since, "limit": limit})).fetchall())
 
 
 async def changes(

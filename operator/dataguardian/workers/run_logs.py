@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
 from functools import partial
 
-from ..domain.line_id import LineId, pod_number
+from ..domain.line_id import LineId, line_id, pod_number
 from ..domain.naming import OWNER_UID, Operation, human_seconds, kubernetes_job_name
 from ..domain.outcome import finished
 from ..errors import DataGuardianError, Unavailable
@@ -85,7 +85,7 @@ async def _read(context: Context, waiting: Unlogged) -> list[LogLine] | None:
         except Unavailable as error:
             if not _was_last_try(waiting):
                 return None
-            lines.append(_gap(waiting, pod["name"], str(error)))
+            lines.append(_gap(waiting, pod, str(error), after=lines[-1].id if lines else ""))
         except (Absent, DataGuardianError) as error:
             # It never ran, or is gone; the result counts more.
             fields = {"action": "log_lost", "namespace": waiting.namespace, "pod": pod["name"]}
@@ -102,10 +102,18 @@ def _was_last_try(waiting: Unlogged) -> bool:
     return moment - waiting.unreadable_since >= GIVE_UP
 
 
-def _gap(waiting: Unlogged, pod: str, reason: str) -> LogLine:
-    message = f"The log of pod {pod} could not be read for {human_seconds(GIVE_UP.total_seconds())}: {reason}"
-    log.error("%s", message, extra={"action": "log_lost", "namespace": waiting.namespace, "pod": pod})
-    return LogLine(ts=timestamp(now()), level="error", message=f"[{waiting.row.operation.upper()}] {message}")
+def _gap(waiting: Unlogged, pod: JSON, reason: str, *, after: str) -> LogLine:
+    """A line, after the one with an id, about what is missing of a pod's log."""
+    name = pod["name"]
+    message = f"The log of pod {name} could not be read for {human_seconds(GIVE_UP.total_seconds())}: {reason}"
+    log.error("%s", message, extra={"action": "log_lost", "namespace": waiting.namespace, "pod": name})
+    last = line_id(after) or LineId(pod_number(pod["creationTimestamp"]), 0)
+    return LogLine(
+        ts=timestamp(now()),
+        level="error",
+        message=f"[{waiting.row.operation.upper()}] {message}",
+        id=str(LineId(last.pod, last.number + 1)),
+    )
 
 
 async def lines_of(context: Context, pod: JSON, *, silence_s: float, **query: str) -> AsyncIterator[LogLine]:
