@@ -22,7 +22,7 @@ from dataguardian.api.executions import known
 from dataguardian.api.models import Answer, Asked
 from dataguardian.api.mount import mounted
 from dataguardian.api.refusals import NotPossible
-from dataguardian.api.starting import started
+from dataguardian.api.starting import made, started
 from dataguardian.api.trail import Trail
 from dataguardian.history import AuditRow, ExecutionRow
 from dataguardian.history.verify import verify
@@ -66,6 +66,9 @@ async def run_job(call: Call) -> Reply | Done:
             call.about("BackupExecution", namespace, "nightly-1", action="backup.verify")
             return Done()
     spec = {"backupJobRef": {"name": job}, "trigger": "Manual"}
+    if call.body.end == "late":
+        await made(call, "backup", namespace=namespace, name="late-1", spec=spec)
+        await asyncio.Event().wait()
     return await started(call, "backup", namespace=namespace, prefix=job, spec=spec)
 
 
@@ -199,17 +202,30 @@ async def test_a_write_is_in_the_audit_log_however_it_ends(
     (row,) = await written(place, 1)
     execution = row.pop("execution_id")
     assert answer.status == status
+    is_typed_only = end in ("bad input", "too large")
+    asked = {"asked": f"{people.here}.nightly.eu"} if is_typed_only else {}
     assert row == {
         "who": f"system:serviceaccount:{people.here}:{who}",
         "action": "backup_job.run",
-        "namespace": people.here,
+        "namespace": "" if is_typed_only else people.here,
         "object_kind": "BackupJob",
-        "object_name": "nightly.eu",
+        "object_name": "" if is_typed_only else "nightly.eu",
         "outcome": outcome,
-        "detail": {"status": status, **({"code": code} if code else {})},
+        "detail": {"status": status, **({"code": code} if code else {}), **asked},
         "request_id": "walk-7",
     }
     assert execution == (answer.body["id"] if status == 202 else None)
+
+
+async def test_a_run_that_was_made_is_named_also_when_the_answer_comes_too_late(
+    people: People, place: Place, apiserver: ApiServer, client: Client
+) -> None:
+    path = f"/api/backup-jobs/{people.here}.nightly/tried"
+    answer = await post(client, path, people.tokens["operator"], {"end": "late"})
+
+    (row,) = await written(place, 1)
+    uid = apiserver.kubectl("get", "backupexecution", "late-1", "-n", people.here, "-o", "jsonpath={.metadata.uid}")
+    assert (answer.status, row["outcome"], row["execution_id"]) == (503, "failed", uid)
 
 
 async def test_a_caller_whom_nobody_knows_and_a_read_leave_no_row(people: People, place: Place, client: Client) -> None:
@@ -363,6 +379,63 @@ async def test_with_too_many_rows_waiting_the_oldest_are_dropped_and_that_is_tol
     assert place.server.rows(place.database, "SELECT object_name FROM audit_logs ORDER BY seq") == [
         ("nightly-2",), ("nightly-3",),
     ]  # fmt: skip
+
+
+async def test_a_row_that_fails_for_a_reason_of_its_own_does_not_hold_up_the_others(place: Place) -> None:
+    hinder = """
+        CREATE FUNCTION hinder() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+            IF NEW.object_name = 'nightly-1' THEN RAISE 'hindered' USING ERRCODE = 'insufficient_privilege'; END IF;
+            RETURN NEW;
+        END $$
+    """
+    place.server.sql(
+        place.database,
+        hinder,
+        "CREATE TRIGGER hinder BEFORE INSERT ON audit_logs FOR EACH ROW EXECUTE FUNCTION hinder()",
+    )
+    trail = Trail(place.history)
+    async with trail.writing():
+        for number in (1, 2, 3):
+            trail.note(numbered(number))
+        rows = await written(place, 2)
+        place.server.sql(place.database, "DROP TRIGGER hinder ON audit_logs")
+
+    assert [row["object_name"] for row in rows] == ["nightly-2", "nightly-3"]
+    assert [row["object_name"] for row in await written(place, 3)][2] == "nightly-1"
+
+
+@pytest.mark.parametrize(
+    ("job_id", "is_one"),
+    [
+        ("a." + "b" * 253, True),
+        ("a." + "b" * 254, False),
+        ("a" * 63 + ".b", True),
+        ("a" * 64 + ".b", False),
+        ("a." + "b" * 7500, False),
+    ],
+)
+async def test_an_id_longer_than_kubernetes_allows_is_no_path_and_leaves_no_row(
+    people: People, place: Place, client: Client, job_id: str, is_one: bool
+) -> None:
+    answer = await post(client, f"/api/backup-jobs/{job_id}/tried", people.tokens["viewer"])
+    known_one = await post(client, f"/api/backup-jobs/{people.here}.nightly/tried", people.tokens["viewer"])
+
+    rows = await written(place, 1 + is_one)
+    assert (answer.status, known_one.status) == (403 if is_one else 404, 403)
+    assert len(rows) == 1 + is_one
+
+
+async def test_with_too_many_rows_waiting_refused_ones_make_room_for_the_others(place: Place) -> None:
+    trail = Trail(place.history, limit=2)
+    trail.note(numbered(0))
+    for number in (1, 2, 3):
+        trail.note(numbered(number, outcome="refused"))
+
+    async with trail.writing():
+        pass
+
+    found = place.server.rows(place.database, "SELECT object_name FROM audit_logs ORDER BY seq")
+    assert found == [("nightly-0",), ("nightly-3",)]
 
 
 async def test_a_sidecar_that_ends_while_postgres_is_away_says_what_is_in_its_log_alone(

@@ -17,6 +17,7 @@ from typing import Any, LiteralString, cast
 
 import psycopg
 import pytest
+from psycopg.types.json import Jsonb
 
 from dataguardian.errors import AuditBroken
 from dataguardian.history import AuditRow, History
@@ -282,6 +283,39 @@ def test_rows_of_before_the_chain_become_its_first_ones(postgres_server: Postgre
     assert wrong_by_psql(postgres_server, name) == []
     found = postgres_server.rows(name, "SELECT seq, detail ->> 'n', execution_id::text FROM audit_logs ORDER BY seq")
     assert found[:3] == [(seq, n, str(uuid.UUID(int=0x77))) for seq, n in ((1, "3"), (2, "2"), (3, "1"))]
+
+
+# As the release before the chain adds a row.
+FORMER = """
+    INSERT INTO audit_logs (id, at, who, action, namespace, object_kind, object_name, outcome, detail)
+    VALUES (%(id)s, %(at)s, %(who)s, %(action)s, %(namespace)s, %(object_kind)s, %(object_name)s, %(outcome)s,
+            %(detail)s)
+    ON CONFLICT (id) DO NOTHING
+"""
+
+
+async def add_as_before(history: History, number: int) -> int:
+    row = {**vars(numbered(number)), "detail": Jsonb({"execution_id": str(uuid.UUID(int=77)), "reason": "Å\n-"})}
+    async with history.connection() as connection:
+        return (await connection.execute(FORMER, row)).rowcount
+
+
+async def test_rows_of_the_release_before_the_chain_are_links_of_it(
+    settings: PostgresSettings, postgres_server: PostgresServer, database: str
+) -> None:
+    async with History(settings) as new, History(settings) as former:
+        assert await add_as_before(former, 1) == 1  # the first of all
+        rows = [add_as_before(former, number) for number in range(2, 30)]
+        others = [new.audit(numbered(number)) for number in range(30, 60)]
+        await asyncio.gather(*(each for pair in zip(rows, others, strict=False) for each in pair), *others[len(rows) :])
+
+        assert await add_as_before(former, 7) == 0
+        assert (await verify(new)).seq == 59
+    assert wrong_by_psql(postgres_server, database) == []
+    executions = postgres_server.rows(
+        database, "SELECT DISTINCT execution_id::text, detail ->> 'execution_id' FROM audit_logs"
+    )
+    assert executions == [(str(uuid.UUID(int=77)), None)]
 
 
 def ran(settings: PostgresSettings, *arguments: str) -> subprocess.CompletedProcess[str]:

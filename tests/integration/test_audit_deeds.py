@@ -8,15 +8,17 @@ from typing import Any, LiteralString
 import pytest
 
 from dataguardian.domain import report as reports
+from dataguardian.domain.naming import GENERATION
 from dataguardian.domain.told import DatabaseSwept, PreviousDropped, Told
 from dataguardian.errors import LoadFailed, SpecInvalid
 from dataguardian.history.verify import verify
-from dataguardian.kube.client import jobs_path
+from dataguardian.kube.client import jobs_path, objects_path
 from dataguardian.resources import datasource, restore
-from dataguardian.resources.backup import BACKUP_EXECUTION
+from dataguardian.resources.backup import BACKUP_EXECUTION, BACKUP_JOB
 from dataguardian.resources.restore import VERIFY_PHRASE, RestoreRequest
 from dataguardian.workers import dispatcher, health, recorder, rows, side_jobs
 from dataguardian.workers.audit_head import AuditHead
+from dataguardian.workers.cleanup import CLEANUP
 from dataguardian.workers.context import now
 from dataguardian.workers.heal import COPY, TARGETS
 from dataguardian.workers.side_jobs import Ended
@@ -172,6 +174,34 @@ async def test_a_copy_that_was_made_again_is_told_once_and_one_that_failed_is_no
 
     assert told(place, "action, object_name, detail") == [
         ("backup.copied", entry.metadata.name, {"location": "offsite", "key": "a/manifest.json"})
+    ]
+
+
+@pytest.mark.parametrize("there_is_another", [False, True])
+async def test_what_a_cleanup_removed_is_told_also_when_its_job_was_deleted_meanwhile(
+    place: Place, *, there_is_another: bool
+) -> None:
+    context = place.operator().context
+    job = await stored.job(context, place.namespace)
+    entry = await stored.entry(context, job)
+    if not there_is_another:
+        await context.kube.delete(objects_path(BACKUP_JOB, place.namespace, "nightly"))
+    ended = Ended(
+        kind=BACKUP_JOB.name,
+        namespace=place.namespace,
+        name="nightly",
+        uid="of-the-job-that-was-deleted",
+        began=datetime(2026, 11, 24, tzinfo=UTC),
+        notes={GENERATION: "1"},
+        report=reports.Report(completed=True, backups=0, expired=0),
+        told=[stored.removed(entry, "primary")],
+    )
+
+    for _ in range(2):
+        await CLEANUP.ended(context, ended)
+
+    assert told(place, "action, object_name, detail ->> 'backup_job'") == [
+        ("backup.removed", entry.metadata.name, "nightly")
     ]
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
+from psycopg.errors import ProgramLimitExceeded
 
 from dataguardian.history import AuditRow, HistoryUnavailable
 from dataguardian.workers import rows
@@ -37,6 +38,25 @@ async def test_a_deed_that_is_told_twice_leaves_one_row_as_it_was_told_first(
         (ROW.id, ROW.at, ROW.who, ROW.action, ROW.namespace, ROW.object_kind, ROW.object_name, "success",
          {"location": "primary", "reason": "no rule keeps it\ufffd"}, None)
     ]  # fmt: skip
+
+
+async def test_a_text_that_no_index_could_take_is_cut_and_says_so(place: Place) -> None:
+    name = "".join(f"{number:x}" for number in range(4000))
+
+    assert await place.history.audit(replace(ROW, object_name=name))
+
+    ((found,),) = place.server.rows(place.database, "SELECT object_name FROM audit_logs")
+    assert found == f"{name[:512]} [{len(name) - 512} characters are left out here]"
+
+
+async def test_what_postgres_cannot_hold_is_refused_and_is_no_outage(place: Place) -> None:
+    place.server.sql(place.database, "CREATE INDEX ON audit_logs ((detail ->> 'reason'))")
+    huge = replace(ROW, detail={"reason": "".join(f"{number:x}" for number in range(4000))})
+
+    with pytest.raises(ProgramLimitExceeded):
+        await place.history.audit(huge)
+
+    assert place.history.outages == 0
 
 
 async def test_a_deed_told_while_history_is_away_is_written_once_it_is_back(

@@ -41,6 +41,18 @@ def deed_of(action: str, request: web.Request) -> Deed:
     )
 
 
+# A refusal that comes after it was found that the caller may see the namespace.
+AFTER_A_LOOK = (HTTPStatus.FORBIDDEN, HTTPStatus.CONFLICT)
+
+
+def _asked(request: web.Request, deed: Deed, status: int) -> str | None:
+    """What was typed, when nothing shows that it is there and that the caller may see it: whoever reads the log of a
+    namespace shall not be told what strangers type."""
+    typed = request.match_info.get("job_id")
+    is_from_path = typed == f"{deed.namespace}.{deed.object_name}"
+    return typed if is_from_path and status not in AFTER_A_LOOK else None
+
+
 async def noted(
     request: web.Request, deed: Deed, answer: Callable[[], Awaitable[web.StreamResponse]]
 ) -> web.StreamResponse:
@@ -54,7 +66,11 @@ async def noted(
     except Exception as error:
         status, code = kind_of(error)
         outcome: Outcome = "refused" if status < HTTPStatus.INTERNAL_SERVER_ERROR else "failed"
-        _note(request, deed, began, outcome, {"status": int(status), "code": code})
+        detail: dict[str, Any] = {"status": int(status), "code": code}
+        if outcome == "refused" and (asked := _asked(request, deed, status)):
+            deed.namespace = deed.object_name = ""
+            detail["asked"] = asked
+        _note(request, deed, began, outcome, detail)
         raise
     _note(request, deed, began, "success", {"status": response.status})
     return response

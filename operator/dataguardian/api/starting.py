@@ -84,6 +84,7 @@ async def made(call: Call, operation: RunOperation, *, namespace: str, name: str
         _refuse_reuse(present["metadata"].get("annotations", {}).get(REQUEST), asked)
         run = present
     row = _row(run_kind, run_kind.kind.model.read(run))
+    call.deed.execution_id = row.id  # it exists, whatever becomes of the answer
     return replace(row, metadata={**row.metadata, "request": asked})
 
 
@@ -96,7 +97,6 @@ def _refuse_reuse(before: str | None, asked: str) -> None:
 
 async def accepted(call: Call, row: RunRow) -> Reply:
     """The answer 202 with an execution, which history has before its caller can ask for it."""
-    call.deed.execution_id = row.id
     await _record(call, row)
     return reply_of(_told(row))
 

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 from ..errors import DataGuardianError
 from ..history import AuditRow, History
@@ -29,13 +29,15 @@ class Trail:
         self._news = asyncio.Event()
 
     def note(self, row: AuditRow) -> None:
-        """Tell the log at once and history soon. With too many rows waiting the oldest stands in the log alone."""
+        """Tell the log at once and history soon. With too many rows waiting one stands in the log alone: the oldest
+        refused one, or else the oldest."""
         fields = {"at": row.at.isoformat(), "who": row.who, "deed": row.action, "outcome": row.outcome, **row.detail}
         about = {"namespace": row.namespace, "kind": row.object_kind, "name": row.object_name}
         ids = {"audit_id": row.id, "execution": row.execution_id, "request_id": row.request_id}
         log.info("%s: %s", row.action, row.outcome, extra={"action": "audit", **fields, "about": about, **ids})
         while len(self._waiting) >= self._limit:
-            lost = self._waiting.popleft()
+            lost = next((each for each in self._waiting if each.outcome == "refused"), self._waiting[0])
+            self._waiting.remove(lost)
             told = "The audit log has no room for a row that could not be written: only this log has it"
             log.error(told, extra={"action": "audit_dropped", "audit_id": lost.id, "rows": self._limit})
         self._waiting.append(row)
@@ -59,18 +61,27 @@ class Trail:
             try:
                 await self._write()
             except DataGuardianError as error:
+                await self._let_others_pass()
                 fields = {"action": "audit_waits", "rows": len(self._waiting), "code": error.code}
                 log.warning("%s", error, extra=fields)
                 await asyncio.sleep(RETRY_S)
                 self._news.set()
 
     async def _write(self) -> None:
-        """Write what waits, the oldest first. Raises HistoryUnavailable or ConfigInvalid; the rest goes on waiting."""
+        """Write what waits, in order. Raises HistoryUnavailable or ConfigInvalid; the rest goes on waiting."""
         while self._waiting:
             row = self._waiting[0]
             await write(self._history.audit, row)
             if self._waiting and self._waiting[0] is row:  # it may have had to make room meanwhile
                 self._waiting.popleft()
+
+    async def _let_others_pass(self) -> None:
+        """Put the head behind the others when history is there: then the reason why it failed is its own."""
+        head = self._waiting[0]
+        with suppress(DataGuardianError):
+            await self._history.check()
+            if self._waiting and self._waiting[0] is head:
+                self._waiting.rotate(-1)
 
     async def _flush(self) -> None:
         try:

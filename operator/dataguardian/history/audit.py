@@ -20,6 +20,8 @@ from .logs import storable
 
 Outcome = Literal["success", "refused", "failed"]
 
+TEXT_MAX = 512  # characters of one column: an index takes 2704 bytes
+
 LOCK_KEY = 0x6461746161756474  # "dataaudt": any number that no other program locks in this database
 
 
@@ -68,7 +70,7 @@ LINKS = SQL("""
 async def add(connection: AsyncConnection, row: AuditRow) -> bool:
     """Add the row; false when it is there already, as it was told first. Needs a transaction: READ COMMITTED."""
     values = {column.name: getattr(row, column.name) for column in dataclasses.fields(row)}
-    texts = {name: storable(text) for name, text in values.items() if isinstance(text, str)}
+    texts = {name: _cut(storable(text)) for name, text in values.items() if isinstance(text, str)}
     values |= {**texts, "detail": jsonb(row.detail)}
     await connection.execute(LOCK, [LOCK_KEY])
     found = await (await connection.execute(BEFORE, values)).fetchone()
@@ -80,6 +82,11 @@ async def add(connection: AsyncConnection, row: AuditRow) -> bool:
     hashed = {**texts, **link, **dict(zip(WRITTEN, written, strict=True)), "seq": str(link["seq"])}
     await connection.execute(ADD, {**values, **link, "hash": digest([hashed.get(name) for name in FIELDS])})
     return True
+
+
+def _cut(text: str) -> str:
+    left_out = len(text) - TEXT_MAX
+    return text if left_out <= 0 else f"{text[:TEXT_MAX]} [{left_out} characters are left out here]"
 
 
 async def known(connection: AsyncConnection, ids: Collection[str]) -> set[str]:

@@ -30,6 +30,8 @@ CONNECTIONS = 4
 
 _AWAY = (TimeoutError, psycopg.OperationalError, psycopg.InterfaceError)
 _REFUSES = (postgres.ReadOnlySqlTransaction, postgres.InsufficientPrivilege)
+# The row is at fault; psycopg counts it among the errors of operation.
+_TOO_LARGE = (postgres.ProgramLimitExceeded, postgres.StatementTooComplex)
 _NO_SCHEMA = (postgres.UndefinedTable, postgres.UndefinedColumn)
 
 
@@ -91,6 +93,8 @@ class History:
                 f"The history database lacks a table: {_reason(error)}",
                 remedy="Restart the operator's pod: its init container makes the schema.",
             ) from error
+        except _TOO_LARGE:
+            raise
         except (*_AWAY, *_REFUSES) as error:
             self.outages += 1
             raise HistoryUnavailable(

@@ -25,6 +25,7 @@ from ..kube.jobs import Limits
 from ..kube.status import change_status
 from ..resources import restore, storage_location
 from ..resources.backup import BACKUP_EXECUTION, BACKUP_JOB, BackupJob
+from ..resources.common import ObjectMeta
 from ..resources.restore import RestoreRequest
 from . import line, rows, side_jobs
 from .context import Context, now
@@ -194,12 +195,12 @@ async def _settle(context: Context, job: BackupJob, report: Report, backups: str
 
 async def _ended(context: Context, end: Ended) -> None:
     job = await context.catalog.read(BACKUP_JOB, end.namespace, end.name)
-    if job is None or job.metadata.uid != end.uid:
-        return
     told = end.told or []
-    await learn(context, job, told)
+    await learn(context, job or _gone(end), told)
     # The log of this Kubernetes Job is all that knows of the removals: until they are written, nothing is judged.
     await rows.write_audit(context)
+    if job is None or job.metadata.uid != end.uid:
+        return
     await write_judgement(
         context,
         job,
@@ -215,6 +216,12 @@ async def _ended(context: Context, end: Ended) -> None:
         ),
         look=now() + LOOK if _looks(job) else None,
     )
+
+
+def _gone(end: Ended) -> BackupJob:
+    """What is known of a job that was deleted while its cleanup ran: whose backups these were."""
+    meta = ObjectMeta(name=end.name, namespace=end.namespace, uid=end.uid, creation_timestamp=end.began)
+    return BackupJob.model_construct(metadata=meta)  # type: ignore[call-arg]  # nobody knows its spec any more
 
 
 def _looks(job: BackupJob) -> bool:
