@@ -438,6 +438,25 @@ async def test_with_too_many_rows_waiting_refused_ones_make_room_for_the_others(
     assert found == [("nightly-0",), ("nightly-3",)]
 
 
+@pytest.mark.parametrize("fold_s", [0.05, 60])
+async def test_refusals_of_one_caller_beyond_ten_a_minute_are_one_row_that_counts_them(
+    place: Place, fold_s: float
+) -> None:
+    trail = Trail(place.history, fold_s=fold_s)
+    async with trail.writing():
+        for number in range(13):
+            trail.note(numbered(number, outcome="refused"))
+        trail.note(numbered(20, outcome="refused", who="bob"))
+        trail.note(numbered(21))
+        if fold_s < 1:
+            await written(place, 13)
+
+    query = "SELECT who, outcome, count(*), sum((detail ->> 'folded')::int) FROM audit_logs GROUP BY 1, 2 ORDER BY 1, 2"
+    assert place.server.rows(place.database, query) == [
+        ("bob", "refused", 1, None), ("dataguardian", "refused", 11, 3), ("dataguardian", "success", 1, None),
+    ]  # fmt: skip
+
+
 async def test_a_sidecar_that_ends_while_postgres_is_away_says_what_is_in_its_log_alone(
     place: Place, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -7,6 +7,7 @@ import logging
 from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, replace
 
 from ..errors import DataGuardianError
 from ..history import AuditRow, History
@@ -15,14 +16,26 @@ from ..workers.rows import write
 log = logging.getLogger(__name__)
 
 WAITING = 10_000  # rows at most; some ten megabytes
+REFUSED_MAX = 10  # rows of a caller and an action within FOLD_S
+FOLD_S = 60.0
 RETRY_S = 2.0
 FLUSH_S = 5.0  # for what waits when the process ends
+
+
+@dataclass
+class Fold:
+    """The refusals of a caller and an action in a minute."""
+
+    number: int = 0
+    last: AuditRow | None = None  # of those that have no row of their own
 
 
 class Trail:
     """What the API has done and history has not got yet."""
 
-    def __init__(self, history: History, *, limit: int = WAITING) -> None:
+    def __init__(self, history: History, *, limit: int = WAITING, fold_s: float = FOLD_S) -> None:
+        self._folds: dict[tuple[str, str], Fold] = {}
+        self._fold_s = fold_s
         self._history = history
         self._waiting: deque[AuditRow] = deque()
         self._limit = limit
@@ -35,6 +48,29 @@ class Trail:
         about = {"namespace": row.namespace, "kind": row.object_kind, "name": row.object_name}
         ids = {"audit_id": row.id, "execution": row.execution_id, "request_id": row.request_id}
         log.info("%s: %s", row.action, row.outcome, extra={"action": "audit", **fields, "about": about, **ids})
+        if row.outcome != "refused" or not self._is_folded(row):
+            self._add(row)
+
+    def _is_folded(self, row: AuditRow) -> bool:
+        """Whether it is one refusal too many to have a row of its own: one row tells how many there were."""
+        key = (row.who, row.action)
+        if key not in self._folds:
+            self._folds[key] = Fold()
+            asyncio.get_running_loop().call_later(self._fold_s, self._unfold, key)
+        fold = self._folds[key]
+        fold.number += 1
+        if fold.number <= REFUSED_MAX:
+            return False
+        fold.last = row
+        return True
+
+    def _unfold(self, key: tuple[str, str]) -> None:
+        fold = self._folds.pop(key, None)
+        if fold and fold.last:
+            about_none = replace(fold.last, namespace="", object_name="", execution_id=None, request_id=None)
+            self._add(replace(about_none, detail={"folded": fold.number - REFUSED_MAX}))
+
+    def _add(self, row: AuditRow) -> None:
         while len(self._waiting) >= self._limit:
             lost = next((each for each in self._waiting if each.outcome == "refused"), self._waiting[0])
             self._waiting.remove(lost)
@@ -84,6 +120,8 @@ class Trail:
                 self._waiting.rotate(-1)
 
     async def _flush(self) -> None:
+        for key in list(self._folds):
+            self._unfold(key)
         try:
             async with asyncio.timeout(FLUSH_S):
                 await self._write()
