@@ -16,6 +16,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
 from dataguardian.api import app
+from dataguardian.api.audit_trail import Trail
 from dataguardian.api.clients import Clients
 from dataguardian.api.endpoints import Call, Endpoint, Reply
 from dataguardian.api.executions import known
@@ -23,7 +24,6 @@ from dataguardian.api.models import Answer, Asked
 from dataguardian.api.mount import mounted
 from dataguardian.api.refusals import NotPossible
 from dataguardian.api.starting import made, started
-from dataguardian.api.trail import Trail
 from dataguardian.history import AuditRow, ExecutionRow
 from dataguardian.history.verify import verify
 from dataguardian.queue import Queue

@@ -13,6 +13,7 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from dataguardian.api import app
 from dataguardian.api.clients import Clients
+from dataguardian.api.paging import as_token
 from dataguardian.history import HealthRow, History, health_checks
 from dataguardian.kube.client import Kubernetes, objects_path
 from dataguardian.queue import Queue
@@ -227,6 +228,7 @@ async def test_changes_are_told_newest_first_and_filtered(
         (f"{STORAGE}?continue=abc", "continue"),
         (f"{HISTORY}?kind=BackupJob", "kind"),
         (f"{HISTORY}?nmae=a", "nmae"),
+        (f"{HISTORY}?continue={as_token(('no moment', 'no id'), {})}", "continue"),
     ],
 )
 async def test_a_query_that_cannot_be_is_refused_by_its_field(

@@ -29,41 +29,42 @@ from . import (
     me,
     metrics,
     overview,
+    probes,
     restores,
     sync_jobs,
-    system,
 )
 from .access import Access
+from .audit_trail import Trail
 from .changes import Changes
 from .checked import LISTED_FOR_S, read_checked
-from .clients import Clients, Refreshed, Remembered
+from .clients import Clients
 from .cors import ORIGINS, preflights, share
-from .counted import EVERY_S, Counted
-from .crowd import AT_ONCE, bounded
 from .endpoints import Endpoint
 from .feeds import Feeds
 from .inventory import OBJECTS_FOR_S, read_inventory
 from .leader import ASKED_FOR_S, Leader
+from .load import AT_ONCE, bounded
 from .mount import mounted
 from .openapi import document
 from .problems import REQUEST_ID, problems
+from .remembered import Refreshed, Remembered
 from .sending import Sent
 from .services import CHECKED_FOR_S, ServiceChecks
 from .state import STATE, State
 from .streams import Streams
-from .trail import Trail
+from .totals import EVERY_S, Counted
 from .watched import Watched, followed
 
 # Open to everybody who reaches the port: probes, Prometheus, and what the API is.
 ROUTES = (
-    web.get("/health", health.show),
-    web.get("/livez", health.live),
-    web.get("/readyz", health.ready),
+    web.get("/health", probes.show),
+    web.get("/livez", probes.live),
+    web.get("/readyz", probes.ready),
     web.get("/metrics", metrics.show),
 )
 PARTS = (
     me, overview, backup_jobs, sync_jobs, backups, restores, executions_stream, executions, logs, control,
-    system, checks, audit_logs,
+    health, checks, audit_logs,
 )  # fmt: skip
 ENDPOINTS: tuple[Endpoint, ...] = tuple(endpoint for part in PARTS for endpoint in part.ENDPOINTS)
 
@@ -82,18 +83,13 @@ def make_app(clients: Clients, *, origins: frozenset[str] = frozenset()) -> web.
     """The application on these clients, which stay the caller's to open and close, for pages of these origins."""
     app = web.Application(middlewares=[problems, preflights, bounded(AT_ONCE)], client_max_size=LONGEST_BODY)
     app[ORIGINS] = origins
-    app[STATE] = _state(clients)
-    app[health.SERVICES] = Remembered(lambda: _services(app[STATE]), seconds=0)
-    app[metrics.INVENTORY] = Remembered(lambda: read_inventory(clients.kube), seconds=OBJECTS_FOR_S)
-    app[metrics.QUEUE] = clients.queue
-    app[metrics.COUNTED] = counted = Counted(clients.history)
-    app[metrics.OPERATOR] = f"http://127.0.0.1:{clients.operators.liveness_port}"
+    app[STATE] = state = _state(clients)
     app.on_response_prepare.extend((_secure, share))
-    look = partial(_look, app[STATE])
+    look = partial(_look, state)
     app.cleanup_ctx.extend((_watching, _audited))
     app.cleanup_ctx.append(_in_the_background("look", look, every_s=LOOK_EVERY_S))
-    app.cleanup_ctx.append(_in_the_background("totals", counted.refresh, every_s=EVERY_S))
-    app.on_shutdown.append(app[STATE].streams.end)
+    app.cleanup_ctx.append(_in_the_background("totals", state.counted.refresh, every_s=EVERY_S))
+    app.on_shutdown.append(state.streams.end)
     app.add_routes(ROUTES)
     app.add_routes([web.get("/api/openapi.json", _described()), *map(mounted, ENDPOINTS)])
     return app
@@ -127,6 +123,8 @@ def _state(clients: Clients) -> State:
         pulses=Remembered(Leader(clients).pulses, seconds=ASKED_FOR_S),
         datasources=Remembered(lambda: read_checked(kube, datasource.KIND), seconds=LISTED_FOR_S),
         storage=Remembered(lambda: read_checked(kube, storage_location.KIND), seconds=LISTED_FOR_S),
+        inventory=Remembered(lambda: read_inventory(kube), seconds=OBJECTS_FOR_S),
+        counted=Counted(history),
         streams=Streams(),
         feeds=Feeds(clients),
         changes=Changes(history),
@@ -142,10 +140,6 @@ async def _watching(app: web.Application) -> AsyncIterator[None]:
     state = app[STATE]
     async with followed([state.backup_jobs, state.sync_jobs]):
         yield
-
-
-async def _services(state: State) -> health.Services:
-    return health.Services.of((await state.services.get()).services)
 
 
 async def _look(state: State) -> None:

@@ -8,11 +8,11 @@ from uuid import UUID
 from pydantic import Field
 
 from ..history.audit import Outcome
-from ..history.audit_reading import AuditFilter, audit_rows
+from ..history.audit_reading import Filter, audit_rows
 from ..resources.common import ObjectName
 from .endpoints import Call, Endpoint
 from .models import Answer, AskedMoment, ListQuery, Moment, Page
-from .paging import as_token, place_of
+from .paging import cut, place_of
 
 Word = Annotated[str, Field(max_length=512, pattern=r"^[^\x00]+$")]
 
@@ -59,12 +59,10 @@ async def list_audit_logs(call: Call) -> AuditPage:
     namespaces = await call.caller.namespaces("audit.read", query.namespace)
     filters = query.filters()
     place = place_of(query.continue_, filters, shape=(int,))
-    wanted = AuditFilter(namespaces=namespaces, **query.model_dump(exclude={"namespace", "limit", "continue_"}))
+    wanted = Filter(namespaces=namespaces, before=place[0] if place else None, **query.values())
     async with call.state.clients.history.connection() as connection:
-        before = place[0] if place else None
-        found = await audit_rows(connection, AuditLog, wanted, before=before, limit=query.limit + 1)
-    page = found[: query.limit]
-    more = as_token((page[-1].seq,), filters) if len(found) > len(page) else None
+        found = await audit_rows(connection, AuditLog, wanted, limit=query.limit + 1)
+    page, more = cut(found, query.limit, filters, lambda each: (each.seq,))
     return AuditPage(data=page, continue_=more)
 
 

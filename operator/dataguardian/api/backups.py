@@ -16,7 +16,7 @@ from ..resources.backup import CopyState
 from ..resources.common import ObjectName
 from .endpoints import Call, Endpoint
 from .models import Answer, AskedMoment, ListQuery, Moment, Page
-from .paging import as_token, moment_and_id
+from .paging import cut, moment_and_id
 
 
 class BackupsQuery(ListQuery):
@@ -81,13 +81,10 @@ async def list_backups(call: Call) -> BackupPage:
     namespaces = await call.caller.namespaces("backups.read", query.namespace)
     filters = query.filters()
     after = moment_and_id(query.continue_, filters)
-    asked = query.model_dump(exclude={"namespace", "limit", "continue_"})
-    wanted = stored_backups.Filter(namespaces=namespaces, **asked)
+    wanted = stored_backups.Filter(namespaces=namespaces, **query.values())
     async with call.state.clients.history.connection() as connection:
         found = await stored_backups.backups(connection, Backup, wanted, after=after, limit=query.limit + 1)
-    page = found[: query.limit]
-    last = page[-1] if len(found) > len(page) else None
-    more = as_token((last.data_at.isoformat(), str(last.execution_id)), filters) if last else None
+    page, more = cut(found, query.limit, filters, lambda each: (each.data_at, each.execution_id))
     return BackupPage(data=page, continue_=more)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from datetime import datetime
 from itertools import islice
 from typing import Any, Literal
 from uuid import UUID
@@ -16,7 +15,7 @@ from ..resources.common import ObjectName
 from .checked import Checked
 from .endpoints import Call, Endpoint
 from .models import Answer, AskedMoment, ListQuery, Moment, Page
-from .paging import as_token, place_of
+from .paging import cut, moment_and_id, place_of
 
 
 class ChecksQuery(ListQuery):
@@ -114,15 +113,11 @@ async def list_changes(call: Call) -> HealthChangePage:
     query: HealthChangesQuery = call.query
     namespaces = await call.caller.namespaces("health.read", query.namespace)
     filters = query.filters()
-    place = place_of(query.continue_, filters, shape=(str, str))
-    wanted = health_checks.Filter(
-        namespaces=namespaces, **query.model_dump(exclude={"namespace", "limit", "continue_"})
-    )
-    after = (datetime.fromisoformat(place[0]), UUID(place[1])) if place else None
+    after = moment_and_id(query.continue_, filters)
+    wanted = health_checks.Filter(namespaces=namespaces, **query.values())
     async with call.state.clients.history.connection() as connection:
         found = await health_checks.changes(connection, HealthChange, wanted, after=after, limit=query.limit + 1)
-    page = found[: query.limit]
-    more = as_token((page[-1].at.isoformat(), str(page[-1].id)), filters) if len(found) > len(page) else None
+    page, more = cut(found, query.limit, filters, lambda each: (each.at, each.id))
     return HealthChangePage(data=page, continue_=more)
 
 
@@ -139,9 +134,7 @@ async def _page(call: Call, listed: Callable[[], Awaitable[list[Checked]]]) -> t
         and query.status in (None, each.found)
         and (place is None or each.key > tuple(place))
     )
-    found = list(islice(wanted, query.limit + 1))
-    page = found[: query.limit]
-    return page, as_token(page[-1].key, filters) if len(found) > len(page) else None
+    return cut(list(islice(wanted, query.limit + 1)), query.limit, filters, lambda each: each.key)
 
 
 def _common(checked: Checked) -> dict[str, Any]:

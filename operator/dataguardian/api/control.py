@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any, cast
 
-from ..domain.executions import TERMINAL, Attempt
-from ..domain.naming import RunOperation
+from ..domain.executions import RUN_OF, TERMINAL
 from ..domain.retries import refusal
 from ..domain.status import is_terminal
 from ..history import locks
@@ -24,12 +22,6 @@ from .refusals import NotPossible
 from .starting import accepted, key_of, made, name_of, over, reply_of
 
 TRIES = 5
-KIND_OF: Mapping[Attempt, RunOperation] = {
-    "backup": "backup",
-    "restore": "restore",
-    "verify": "restore",
-    "sync": "sync",
-}
 
 
 async def cancel(call: Call) -> Reply:
@@ -39,7 +31,7 @@ async def cancel(call: Call) -> Reply:
     """
     key_of(call)
     found = await _controlled(call)
-    path = objects_path(RUN_KINDS[KIND_OF[found.operation]].kind, found.namespace, found.name)
+    path = objects_path(RUN_KINDS[RUN_OF[found.operation]].kind, found.namespace, found.name)
     for _ in range(TRIES):
         run = await _run_of(call, found)
         if run.spec.cancel:  # also of one that has ended since: the answer may have been lost
@@ -86,7 +78,7 @@ async def _controlled(call: Call) -> Execution:
 
 async def _run_of(call: Call, found: Execution) -> Resource[Any, Any]:
     """The run object of an execution. Raises NotPossible when it is gone."""
-    kind = RUN_KINDS[KIND_OF[found.operation]].kind
+    kind = RUN_KINDS[RUN_OF[found.operation]].kind
     with suppress(Absent):
         run: Resource[Any, Any] = kind.model.read(
             await call.caller.kube.get(objects_path(kind, found.namespace, found.name))

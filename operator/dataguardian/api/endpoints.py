@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from .access import Caller
     from .state import State
 
-# Of a job; namespaces have no dots, so the first one parts it. Kubernetes' limits: 63 characters and 253.
-JOB_ID = r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?\.[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?"
+# Of an object; namespaces have no dots, so the first one parts it. Kubernetes' limits: 63 characters and 253.
+OBJECT_ID = r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?\.[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?"
 EXECUTION_ID = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 IDS: Mapping[str, tuple[str, str]] = {
-    "job_id": (JOB_ID, "`<namespace>.<name>` of the job."),
+    "job_id": (OBJECT_ID, "`<namespace>.<name>` of the job."),
     "execution_id": (EXECUTION_ID, "UUID of the execution."),
 }
 

@@ -8,25 +8,17 @@ from uuid import UUID
 
 from pydantic import Field
 
-from ..domain.executions import Attempt, State
+from ..domain.executions import RUN_OF, Attempt, State
 from ..errors import NotFound
 from ..history import reading
 from ..history.run_rows import Trigger
-from ..resources import restore
-from ..resources.backup import BACKUP_EXECUTION
 from ..resources.common import ObjectName
-from ..resources.sync import DATABASE_SYNC_EXECUTION
+from ..workers.operations import RUN_KINDS
 from .endpoints import Call, Endpoint
+from .findings import Preview, Verification
 from .models import Answer, AskedMoment, ListQuery, Moment, Page
-from .paging import as_token, moment_and_id
-from .reports import Preview, Verification
+from .paging import cut, moment_and_id
 
-KINDS: Mapping[Attempt, str] = {
-    "backup": BACKUP_EXECUTION.name,
-    "restore": restore.KIND.name,
-    "verify": restore.KIND.name,
-    "sync": DATABASE_SYNC_EXECUTION.name,
-}
 KNOWN_WITHIN_S = 3.5  # below an endpoint's limit: it is told who did not answer
 
 
@@ -37,10 +29,6 @@ class RunsQuery(ListQuery):
     trigger: Trigger | None = Field(default=None, description="Only those that this started.")
     since: AskedMoment | None = Field(default=None, description="Queued then or later; RFC 3339 with its zone.")
     until: AskedMoment | None = Field(default=None, description="Queued before; RFC 3339 with its zone.")
-
-    def values(self) -> dict[str, Any]:
-        """What is asked for, as ``reading.Filter`` has it."""
-        return self.model_dump(exclude={"namespace", "limit", "continue_"})
 
 
 class ExecutionsQuery(RunsQuery):
@@ -111,8 +99,7 @@ async def page_of(call: Call, wanted: reading.Filter, filters: Mapping[str, Any]
     after = moment_and_id(query.continue_, filters)
     async with call.state.clients.history.connection() as connection:
         found = await reading.executions(connection, Execution, wanted, after=after, limit=query.limit + 1)
-    page = found[: query.limit]
-    more = as_token((page[-1].queued_at.isoformat(), str(page[-1].id)), filters) if len(found) > len(page) else None
+    page, more = cut(found, query.limit, filters, lambda each: (each.queued_at, each.id))
     return ExecutionPage(data=page, continue_=more)
 
 
@@ -127,7 +114,7 @@ async def known(call: Call) -> ExecutionDetail:
     async with call.state.clients.history.connection(limit_s=KNOWN_WITHIN_S) as connection:
         found = await reading.execution(connection, ExecutionDetail, wanted)
     if found:
-        call.about(KINDS[found.operation], found.namespace, found.name)
+        call.about(RUN_KINDS[RUN_OF[found.operation]].kind.name, found.namespace, found.name)
     # Asked in any case, so that an id that nobody has takes as long as one that is somebody else's.
     if await call.caller.may("executions.read", found.namespace if found else "") and found:
         return found

@@ -15,8 +15,8 @@ from ..errors import QueueUnavailable
 from ..history import History, reading
 from ..live_log import LINES, LiveLog
 from .clients import Clients
+from .log_window import Budget, Entry, Window, live_entry, recorded_entries
 from .shared import EVERY_S, Shared
-from .window import Budget, Entry, Window, live_entry, recorded_entries
 
 LOG_WITHIN_S = 15.0  # after the end of an execution, by which its log is recorded if it ever is
 ANSWER_S = 2.0

@@ -1,63 +1,62 @@
-"""What is open to probes and load balancers: public and cheap.
-
-``/health`` tells how the whole is, as far as the services go. ``/livez`` and ``/readyz`` are the kubelet's, of this
-container alone: they ask nobody, because no restart of this one cures what is down elsewhere, and a sidecar that
-tells so is of more use than one that is out of the Service.
-"""
+"""``GET /api/health``: the services and the workers, and what is the matter."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
-from typing import Literal
 
-import msgspec
-from aiohttp import web
+from pydantic import Field
 
-from .clients import Remembered
-from .services import ServiceHealth, State
-
-Status = Literal["ok", "degraded", "down"]
-
-
-class Services(msgspec.Struct, frozen=True, kw_only=True):
-    """What DataGuardian stands on."""
-
-    kubernetes: State
-    postgres: State
-    redis: State
-
-    @classmethod
-    def of(cls, found: Mapping[str, ServiceHealth]) -> Services:
-        """Of what is known of each."""
-        return cls(**{name: service.status for name, service in found.items()})
-
-    @property
-    def status(self) -> Status:
-        """Down without the API server; without history or queue backups go on, and it is degraded."""
-        if self.kubernetes == "down":
-            return "down"
-        return "degraded" if "down" in (self.postgres, self.redis) else "ok"
+from .endpoints import Call, Endpoint
+from .models import Answer
+from .probes import Services, Status
+from .services import ServiceHealth
+from .workers import WorkerHealth, workers_of
 
 
-SERVICES: web.AppKey[Remembered[Services]] = web.AppKey("services")
+class SystemHealth(Answer):
+    """DataGuardian itself."""
 
-
-async def show(request: web.Request) -> web.Response:
-    """How DataGuardian is: 200 when it works, 503 when it is down."""
-    services = await request.app[SERVICES].get()
-    body = {"status": services.status, "services": services}
-    return web.Response(
-        status=503 if services.status == "down" else 200,
-        body=msgspec.json.encode(body),
-        content_type="application/json",
+    status: Status = Field(
+        description="down: without the API server nothing goes on; degraded: something is not as it should be."
+    )
+    reasons: list[str] = Field(description="Why it is not ok.")
+    services: dict[str, ServiceHealth] = Field(description="By name: kubernetes, postgres, redis.")
+    workers: dict[str, WorkerHealth] = Field(
+        description="By name: scheduler, backup, restore, db-sync, health, cleanup, recorder."
     )
 
 
-async def live(_: web.Request) -> web.Response:
-    """200, if the event loop turns; one that hangs answers nobody."""
-    return web.json_response({"status": "ok"})
+async def show(call: Call) -> SystemHealth:
+    """How DataGuardian is; for whoever may read health anywhere."""
+    await call.caller.namespaces("health.read")
+    found, told = await asyncio.gather(call.state.services.get(), call.state.pulses.get())
+    workers = workers_of(told, found.depths)
+    reasons = matters(found.services, workers, leading=told.leading)
+    status = Services.of(found.services).status
+    return SystemHealth(
+        status="degraded" if status == "ok" and reasons else status,
+        reasons=reasons,
+        services=dict(found.services),
+        workers=workers,
+    )
 
 
-async def ready(_: web.Request) -> web.Response:
-    """200: nobody listens before the start is done, and no longer once the end has begun."""
-    return web.json_response({"status": "ok"})
+def matters(services: Mapping[str, ServiceHealth], workers: Mapping[str, WorkerHealth], *, leading: bool) -> list[str]:
+    """What is not as it should be, in words."""
+    found = [f"{name} is down: {each.last_error}" for name, each in services.items() if each.status == "down"]
+    if not leading:
+        return [*found, "No operator leads, or the one that does cannot be reached."]
+    return [*found, *(f"The worker {name} does not run." for name, each in workers.items() if not each.running)]
+
+
+ENDPOINTS = (
+    Endpoint(
+        method="GET",
+        path="/api/health",
+        permission="health.read",
+        summary="How DataGuardian is: its services and workers.",
+        handler=show,
+        answer=SystemHealth,
+    ),
+)

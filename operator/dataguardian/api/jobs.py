@@ -16,7 +16,7 @@ from ..resources.common import Kind, ObjectName
 from .endpoints import Call
 from .job_objects import JobObject
 from .models import Answer, Asked, ListQuery, Moment
-from .paging import as_token, place_of
+from .paging import cut, place_of
 from .permissions import Permission
 from .watched import Watched
 
@@ -110,8 +110,7 @@ async def page_of(
         ),
         key=lambda job: job.key,
     )
-    page = found[: query.limit]
-    return page, as_token(page[-1].key, asked) if len(found) > len(page) else None
+    return cut(found, query.limit, asked, lambda job: job.key)
 
 
 async def known(call: Call, permission: Permission, watched: Watched[JobT]) -> JobT:

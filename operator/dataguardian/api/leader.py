@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Final
 
-import aiohttp
 import msgspec
 from yarl import URL
 
@@ -14,8 +12,8 @@ from ..kube.client import JSON, Absent
 from ..kube.lease import current_holder, host_of
 from ..workers.loop import Pulses
 from .clients import Clients
+from .pulses import OWN_POD, pulses_at, pulses_url
 
-OWN_POD: Final = "127.0.0.1"
 PORT_NAME = "liveness"
 ANSWER_S = 1.0  # of an operator
 LOOKUP_S = 1.5  # of the API server, for where the leader is
@@ -33,7 +31,7 @@ class Leader:
 
     async def pulses(self) -> Pulses:
         """How the leader's workers are; when nobody leads, or answers, those that were told last."""
-        told = await _ask(_url(OWN_POD, self._place.liveness_port))
+        told = await _ask(pulses_url(OWN_POD, self._place.liveness_port))
         if not told.leading and (elsewhere := await self._elsewhere()):
             told = await _ask(elsewhere)
         self._told = told if told.leading else msgspec.structs.replace(self._told, leading=False)
@@ -54,21 +52,12 @@ class Leader:
             return self._seat
         pod = await self._kube.pod(self._place.namespace, host_of(holder)) if holder else None
         address = pod.get("status", {}).get("podIP") if pod else None
-        return (holder, _url(address, _port_of(pod) or self._place.liveness_port)) if pod and address else None
+        return (holder, pulses_url(address, _port_of(pod) or self._place.liveness_port)) if pod and address else None
 
 
 async def _ask(url: URL) -> Pulses:
     """What the operator there tells; nobody leads there when none answers."""
-    limit = aiohttp.ClientTimeout(total=ANSWER_S)
-    try:
-        async with aiohttp.ClientSession(timeout=limit) as session, session.get(url, allow_redirects=False) as answer:
-            return msgspec.json.decode(await answer.read(), type=Pulses)
-    except (aiohttp.ClientError, TimeoutError, OSError, msgspec.MsgspecError):
-        return NOBODY
-
-
-def _url(host: str, port: int) -> URL:
-    return URL.build(scheme="http", host=host, port=port, path="/workers")
+    return await pulses_at(url, within_s=ANSWER_S) or NOBODY
 
 
 def _port_of(pod: JSON) -> int | None:

@@ -15,12 +15,12 @@ from ..history import reading
 from .endpoints import Call, Endpoint, Streamed
 from .executions import Execution, known
 from .feeds import ANSWER_S, Feed, live_entries
+from .log_window import Entry
 from .models import Answer, Asked
 from .refusals import Forbidden
 from .sending import Sent
 from .sse import EVENTS, LAST, comment, event, is_wanted
 from .streams import End, stream
-from .window import Entry
 
 TEXT = "text/plain"
 PIECE = 200  # lines of one write

@@ -14,21 +14,15 @@ from prometheus_client.registry import Collector
 
 from .. import __version__
 from ..domain.executions import STATES, Attempt, as_phase
-from ..errors import QueueUnavailable
-from ..queue import QUEUES, Queue
-from .clients import Remembered
-from .counted import OBJECT, Counted, families
-from .health import SERVICES, Services
+from ..workers.loop import Pulses
 from .inventory import JOB_KINDS, Inventory, JobKind, Jobs
-from .own_operator import OwnOperator, ask
+from .pulses import OWN_POD, OWN_S, pulses_at, pulses_url
 from .sending import Sent
+from .services import Found
+from .state import STATE
+from .totals import OBJECT, Counted, families
 
 PREFIX = "dataguardian_"
-
-INVENTORY: web.AppKey[Remembered[Inventory | None]] = web.AppKey("inventory")
-QUEUE: web.AppKey[Queue] = web.AppKey("queue")
-COUNTED: web.AppKey[Counted] = web.AppKey("counted")
-OPERATOR: web.AppKey[str] = web.AppKey("operator")  # URL of the operator in the same pod
 
 Samples = Mapping[Any, float]  # a tuple of label values → value
 
@@ -37,23 +31,22 @@ Samples = Mapping[Any, float]  # a tuple of label values → value
 class Snapshot(Collector):
     """Everything that one answer tells."""
 
-    services: Services
-    depths: Mapping[str, int]  # empty when Redis is down
+    found: Found
     inventory: Inventory | None
-    own: OwnOperator
+    own: Pulses | None  # of the operator in the same pod; None when it does not answer
     counted: Counted
 
     def collect(self) -> Iterator[Metric]:
         """The metric families; those of objects are left out when the objects cannot be read."""
         yield _gauge("build_info", "The release that runs.", ("version",), {(__version__,): 1})
-        for service in ("kubernetes", "postgres", "redis"):
-            up = getattr(self.services, service) == "up"
-            yield _gauge(f"{service}_up", f"Whether {service} answers.", (), {(): up})
-        depths = {(queue,): depth for queue, depth in self.depths.items()}
+        for name, service in self.found.services.items():
+            yield _gauge(f"{name}_up", f"Whether {name} answers.", (), {(): service.status == "up"})
+        depths = {(queue,): depth for queue, depth in self.found.depths.items()}
         yield _gauge("queue_depth", "Entries of a queue that are not acknowledged.", ("queue",), depths)
-        leading = {} if self.own.leading is None else {(): self.own.leading}
+        leading = {(): self.own.leading} if self.own else {}
         yield _gauge("operator_leader", "Whether the operator of this pod leads.", (), leading)
-        heartbeats = {(worker,): at for worker, at in self.own.heartbeats.items()}
+        workers = self.own.workers if self.own else {}
+        heartbeats = {(worker,): pulse.heartbeat for worker, pulse in workers.items()}
         yield _gauge(
             "worker_last_heartbeat_timestamp_seconds",
             "When a worker of the operator of this pod last ended a step.", ("worker",), heartbeats,
@@ -66,31 +59,18 @@ class Snapshot(Collector):
 
 async def show(request: web.Request) -> web.Response:
     """All metrics; what is down is missing in them, and its ``_up`` is 0."""
-    app = request.app
-    services, own, _ = await asyncio.gather(app[SERVICES].get(), ask(app[OPERATOR]), app[COUNTED].begun())
-    inventory = await app[INVENTORY].get() if services.kubernetes == "up" else None
-    counted = app[COUNTED]
+    state = request.app[STATE]
+    url = pulses_url(OWN_POD, state.clients.operators.liveness_port)
+    found, own, _ = await asyncio.gather(state.services.get(), pulses_at(url, within_s=OWN_S), state.counted.begun())
+    inventory = await state.inventory.get() if found.services["kubernetes"].status == "up" else None
     if inventory is not None:
-        counted.existing = inventory.existing
-    snapshot = Snapshot(
-        services=services,
-        depths=await _depths(app[QUEUE]) if services.redis == "up" else {},
-        inventory=inventory,
-        own=own,
-        counted=counted,
-    )
+        state.counted.existing = inventory.existing
+    snapshot = Snapshot(found=found, inventory=inventory, own=own, counted=state.counted)
     # Beside the loop: thousands of jobs take a second, in which all others would wait.
     text = await asyncio.to_thread(generate_latest, snapshot)
     answer = Sent(body=text, headers={"Content-Type": CONTENT_TYPE_LATEST})
     answer.enable_compression()
     return answer
-
-
-async def _depths(queue: Queue) -> dict[str, int]:
-    try:
-        return {name: await queue.depth(name) for name in QUEUES}
-    except QueueUnavailable:
-        return {}
 
 
 def _of_objects(found: Inventory) -> Iterable[Metric]:

@@ -42,6 +42,10 @@ class ListQuery(Asked):
         default=None, alias="continue", description="`continue` of the page before, with the same filters."
     )
 
+    def values(self) -> dict[str, Any]:
+        """What is asked for beside the page and the namespace, as the ``Filter`` of the list has it."""
+        return self.model_dump(exclude={"namespace", "limit", "continue_"})
+
     def filters(self) -> dict[str, Any]:
         """What is asked for beside the page."""
         return self.model_dump(mode="json", exclude={"limit", "continue_"}, exclude_none=True)

@@ -16,10 +16,10 @@ from ..domain.overview import JobState
 from ..errors import DataGuardianError
 from ..history import History
 from ..history import overview as history
-from ..history.overview import Count, EndedCount, Held, Namespaces
+from ..history.overview import Count, EndedCount, LocationUse, Namespaces
 from . import overview_models as told
 from .endpoints import Call, Endpoint
-from .job_states import jobs
+from .overview_jobs import jobs
 
 log = logging.getLogger(__name__)
 
@@ -77,7 +77,7 @@ async def _of_history(call: Call, namespaces: Namespaces) -> dict[str, Any]:
             "executions": _executions(await history.unfinished(connection, namespaces), ended, namespaces),
             "running": await history.running(connection, told.Running, namespaces, limit=MOST_RUNNING),
             "failures": await history.failures(connection, told.Failure, namespaces, limit=MOST),
-            "storage": _storage(await history.held(connection, namespaces)),
+            "storage": _storage(await history.location_uses(connection, namespaces)),
         }
 
 
@@ -113,13 +113,13 @@ def _by_state(
     return {state: counts.get((operation, state), 0) for state in model.model_fields if state != "operation"}
 
 
-def _storage(held: Sequence[Held]) -> told.Storage:
+def _storage(uses: Sequence[LocationUse]) -> told.Storage:
     return told.Storage(
-        copies=sum(each.copies for each in held),
-        bytes=sum(each.bytes for each in held),
+        copies=sum(each.copies for each in uses),
+        bytes=sum(each.bytes for each in uses),
         locations=[
             told.LocationUse(namespace=each.namespace, location=each.location, copies=each.copies, bytes=each.bytes)
-            for each in held[:MOST_LOCATIONS]
+            for each in uses[:MOST_LOCATIONS]
         ],
     )
 

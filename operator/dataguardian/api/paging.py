@@ -6,19 +6,29 @@ import base64
 import binascii
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 from ..errors import SpecInvalid
 
-Place = Sequence[str | int]  # the order's values of the last item of a page
+Item = TypeVar("Item")
+Place = Sequence[str | int | datetime | UUID]  # the order's values of the last item of a page
+
+
+def cut(
+    found: Sequence[Item], limit: int, filters: Mapping[str, Any], place: Callable[[Item], Place]
+) -> tuple[list[Item], str | None]:
+    """The page of what was found from its beginning on, one more than ``limit`` of which tells that there is a next
+    one; and the token of that. ``place`` gives the order's values of an item."""
+    page = list(found[:limit])
+    return page, as_token(place(page[-1]), filters) if len(found) > limit else None
 
 
 def as_token(place: Place, filters: Mapping[str, Any]) -> str:
     """The text that a page gives for the next one."""
-    text = json.dumps([_digest(filters), *place], separators=(",", ":"))
+    text = json.dumps([_digest(filters), *place], separators=(",", ":"), default=str)
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 

@@ -16,7 +16,6 @@ from ..kube.client import Absent, objects_path
 from ..resources.backup import BACKUP_EXECUTION, BackupExecution
 from ..resources.common import ObjectReference
 from ..resources.datasource import ExpectedTarget
-from ..resources.execution import RUN_NAME_MAX
 from ..resources.restore import (
     RESTORE_PHRASE,
     VERIFICATION_TARGET_HELP,
@@ -24,16 +23,14 @@ from ..resources.restore import (
     RestoreRequestSpec,
     VerificationTarget,
 )
-from .endpoints import JOB_ID, Call, Endpoint, Reply
+from .endpoints import OBJECT_ID, Call, Endpoint, Reply
 from .executions import Execution
 from .models import Asked
 from .permissions import Permission
 from .refusals import ConfirmationRequired, NotPossible
-from .starting import NAME_DIGITS, started
+from .starting import started
 
-PREFIX_MAX = RUN_NAME_MAX - NAME_DIGITS - 1
-
-ObjectId = Annotated[str, Field(max_length=317, pattern=f"^{JOB_ID}$")]  # of an object: namespace, dot and name
+ObjectId = Annotated[str, Field(max_length=317, pattern=f"^{OBJECT_ID}$")]  # of an object: namespace, dot and name
 
 
 class Expected(ExpectedTarget):
@@ -128,7 +125,7 @@ async def restore(call: Call) -> Reply:
     )
     entry = await _completed(call, backup, location.name if location else None)
     _confirmed(asked)
-    prefix = entry.spec.backup_job_ref.name[:PREFIX_MAX].rstrip("-.")
+    prefix = entry.spec.backup_job_ref.name
     return await started(call, "restore", namespace=namespace, prefix=prefix, spec=spec.wire())
 
 
@@ -144,7 +141,7 @@ async def _allowed(call: Call, asked: RestoreAsked) -> Execution:
     allowed = [await call.caller.may(permission, namespace, name) for permission in asked.permissions]
     known = await call.caller.may("backups.read", namespace)
     if found is None or found.operation != "backup" or not (known or any(allowed)):
-        raise NotFound(f"There is no backup {wanted}.", remedy="Look in GET /api/executions?operation=backup.")
+        raise NotFound(f"There is no backup {wanted}.", remedy="Look for it in GET /api/backups.")
     if not any(allowed):
         await call.caller.demand(asked.permissions[0], namespace, name)
     return found
@@ -165,7 +162,7 @@ def _beside(given: str | None, field: str, namespace: str) -> ObjectReference | 
 
 async def _completed(call: Call, backup: Execution, location: str | None) -> BackupExecution:
     """The entry of the backup, with a stored copy (in the location, if one is named). Raises NotPossible."""
-    another = "Restore another backup: GET /api/executions?operation=backup&status=completed."
+    another = "Restore another backup: GET /api/backups has all that can be restored."
     path = objects_path(BACKUP_EXECUTION, backup.namespace, backup.name)
     try:
         entry = BackupExecution.read(await call.state.clients.kube.get(path))

@@ -17,7 +17,7 @@ from ..queue import QUEUES
 from .clients import Clients
 from .models import Answer, Moment
 
-State = Literal["up", "down"]
+ServiceStatus = Literal["up", "down"]
 
 CHECK_S = 2.0  # for one check
 CHECKED_FOR_S = 2.0  # how long an answer is good
@@ -26,7 +26,7 @@ CHECKED_FOR_S = 2.0  # how long an answer is good
 class ServiceHealth(Answer):
     """One service, as this sidecar found it."""
 
-    status: State = Field(description="Whether it answers.")
+    status: ServiceStatus = Field(description="Whether it answers.")
     latency_ms: float | None = Field(description="Time of its last answer, in milliseconds; null while it is down.")
     since: Moment = Field(description="When this sidecar, as long as it runs, first found it as it is.")
     last_error: str | None = Field(description="Why it is down; null while it is up.")
@@ -65,7 +65,7 @@ class ServiceChecks:
 
     async def _ask(self, name: str, question: Awaitable[object]) -> ServiceHealth:
         begun, limit_s = time.monotonic(), CHECK_S + 0.5  # after the limit of the check itself, if it has one
-        status: State = "down"
+        status: ServiceStatus = "down"
         latency_ms, why = None, None
         try:
             async with asyncio.timeout(limit_s):

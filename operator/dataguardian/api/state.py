@@ -11,15 +11,18 @@ from aiohttp import web
 
 from ..workers.loop import Pulses
 from .access import Access
+from .audit_trail import Trail
 from .changes import Changes
 from .checked import Checked
-from .clients import Clients, Refreshed, Remembered
+from .clients import Clients
 from .feeds import Feeds
+from .inventory import Inventory
 from .job_objects import BackupJob, SyncJob
 from .overview import EndedCounts
+from .remembered import Refreshed, Remembered
 from .services import Found
 from .streams import Streams
-from .trail import Trail
+from .totals import Counted
 from .watched import Watched
 
 
@@ -37,6 +40,8 @@ class State:
     pulses: Remembered[Pulses]  # of the leader's workers
     datasources: Remembered[list[Checked]]
     storage: Remembered[list[Checked]]
+    inventory: Remembered[Inventory | None]  # None when the objects cannot be listed
+    counted: Counted
     streams: Streams
     feeds: Feeds
     changes: Changes

@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal, get_args
+
+from .naming import RunOperation
 
 State = Literal["queued", "running", "completed", "failed", "cancelled"]
 Attempt = Literal["backup", "restore", "verify", "sync"]  # what an execution is one of
+RUN_OF: Mapping[Attempt, RunOperation] = {  # what its run object asks for
+    "backup": "backup",
+    "restore": "restore",
+    "verify": "restore",
+    "sync": "sync",
+}
 STATES: tuple[State, ...] = get_args(State)
 TERMINAL: frozenset[State] = frozenset({"completed", "failed", "cancelled"})
 _RANK: dict[State, int] = {"queued": 0, "running": 1, "completed": 2, "failed": 2, "cancelled": 2}

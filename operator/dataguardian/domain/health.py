@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Literal, get_args
+from typing import Literal
 
 from ..resources.common import Condition, Status
 from ..resources.datasource import Datasource, DatasourceStatus
@@ -16,7 +16,6 @@ from .report import Failure, Report
 UNHEALTHY_INTERVAL = timedelta(seconds=30)
 
 Health = Literal["up", "degraded", "down", "unknown"]  # of anything that is checked
-HEALTHS: tuple[Health, ...] = get_args(Health)
 # By the word in the status: ``health`` of a Datasource, ``phase`` of a StorageLocation. One that is full is read from.
 HEALTH_OF: Mapping[str, Health] = {
     "healthy": "up",

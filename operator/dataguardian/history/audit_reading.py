@@ -13,12 +13,13 @@ from psycopg.rows import class_row
 from psycopg.sql import SQL
 
 from .audit import Outcome
+from .filtering import filtered, where
 
 Shape = TypeVar("Shape")
 
 
 @dataclass(frozen=True, kw_only=True)
-class AuditFilter:
+class Filter:
     """What is looked for; None means all. An empty set of namespaces finds nothing."""
 
     namespaces: Collection[str] | None = None
@@ -30,9 +31,9 @@ class AuditFilter:
     since: datetime | None = None  # by the time of the deed
     until: datetime | None = None
     execution_id: UUID | None = None
+    before: int | None = None  # by the seq
 
 
-# One that is None is left out, so that an index serves.
 CONDITIONS: Mapping[str, SQL] = {
     "namespaces": SQL("namespace = ANY (%(namespaces)s)"),
     "who": SQL("who = %(who)s"),
@@ -43,8 +44,8 @@ CONDITIONS: Mapping[str, SQL] = {
     "since": SQL("at >= %(since)s"),
     "until": SQL("at < %(until)s"),
     "execution_id": SQL("execution_id = %(execution_id)s"),
+    "before": SQL("seq < %(before)s"),
 }
-BEFORE = SQL("seq < %(before)s")
 ROWS = SQL(
     "SELECT seq, id, at, who, action, namespace, object_kind, object_name, outcome, detail, execution_id, request_id, "
     "hash FROM audit_logs"
@@ -52,16 +53,9 @@ ROWS = SQL(
 NEWEST_FIRST = SQL(" ORDER BY seq DESC LIMIT %(limit)s")
 
 
-async def audit_rows(
-    connection: AsyncConnection, shape: type[Shape], wanted: AuditFilter, *, before: int | None, limit: int
-) -> list[Shape]:
-    """The newest that are wanted, ``limit`` at most, of those before a seq; each is made a ``shape`` of its columns."""
-    values = {name: getattr(wanted, name) for name in CONDITIONS}
-    given = {
-        name: list(value) if name == "namespaces" else value for name, value in values.items() if value is not None
-    }
-    conditions = [CONDITIONS[name] for name in given] + ([BEFORE] if before is not None else [])
-    where = SQL(" WHERE ") + SQL(" AND ").join(conditions) if conditions else SQL("")
+async def audit_rows(connection: AsyncConnection, shape: type[Shape], wanted: Filter, *, limit: int) -> list[Shape]:
+    """The newest that are wanted, ``limit`` at most; each is made a ``shape`` of its columns."""
+    conditions, given = filtered(wanted, CONDITIONS)
     async with connection.cursor(row_factory=class_row(shape)) as cursor:
-        found = await cursor.execute(ROWS + where + NEWEST_FIRST, {**given, "before": before, "limit": limit})
+        found = await cursor.execute(ROWS + where(conditions) + NEWEST_FIRST, {**given, "limit": limit})
         return await found.fetchall()

@@ -7,13 +7,13 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TypeVar
-from uuid import UUID
 
 from psycopg import AsyncConnection
 from psycopg.rows import class_row
 from psycopg.sql import SQL, Identifier
 
 from ..domain.health import Health
+from .filtering import Place, filtered, where
 from .logs import storable
 
 Shape = TypeVar("Shape")
@@ -66,7 +66,6 @@ PRUNE = """
             OR (at < now() - %(age)s AND (place > 1 OR (kind, namespace, name) NOT IN (
                    SELECT * FROM unnest(%(kinds)s::text[], %(namespaces)s::text[], %(names)s::text[])))))
 """
-# Each is what SQL makes of the field of the same name; one that is None is left out.
 CONDITIONS: Mapping[str, SQL] = {
     "namespaces": SQL("namespace = ANY (%(namespaces)s)"),
     "kind": SQL("kind = %(kind)s"),
@@ -75,7 +74,7 @@ CONDITIONS: Mapping[str, SQL] = {
     "since": SQL("at >= %(since)s"),
     "until": SQL("at < %(until)s"),
 }
-AFTER = SQL("(at < %(after_at)s OR (at = %(after_at)s AND id > %(after_id)s))")
+AT = SQL("at")
 
 
 async def add(connection: AsyncConnection, row: HealthRow) -> bool:
@@ -99,21 +98,13 @@ async def changes(
     shape: type[Shape],
     wanted: Filter,
     *,
-    after: tuple[datetime, UUID] | None,
+    after: Place | None,
     limit: int,
 ) -> list[Shape]:
     """The newest that are wanted, ``limit`` at most, from after a place on; a ``shape`` is given a row's fields."""
-    values = {name: getattr(wanted, name) for name in CONDITIONS}
-    given = {
-        name: list(value) if name == "namespaces" else value for name, value in values.items() if value is not None
-    }
-    conditions = [CONDITIONS[name] for name in given]
-    if after is not None:
-        conditions.append(AFTER)
-        given |= {"after_at": after[0], "after_id": after[1]}
+    conditions, given = filtered(wanted, CONDITIONS, after=after, moment=AT)
     columns = SQL(", ").join(Identifier(field.name) for field in dataclasses.fields(HealthRow))
-    where = SQL(" WHERE ") + SQL(" AND ").join(conditions) if conditions else SQL("")
     order = SQL(" ORDER BY at DESC, id LIMIT %(limit)s")
-    statement = SQL("SELECT ") + columns + SQL(" FROM health_checks") + where + order
+    statement = SQL("SELECT ") + columns + SQL(" FROM health_checks") + where(conditions) + order
     async with connection.cursor(row_factory=class_row(shape)) as cursor:
         return await (await cursor.execute(statement, {**given, "limit": limit})).fetchall()

@@ -40,7 +40,7 @@ class EndedCount:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Held:
+class LocationUse:
     """What a storage location holds, as history saw it last."""
 
     namespace: str
@@ -82,7 +82,7 @@ FAILURES = SQL("""
        FROM database_sync_executions WHERE status = 'failed' AND {of_reader} {first})
     {first}
 """).format(of_reader=OF_READER, first=FAILURES_ORDER)
-HELD = SQL("""
+LOCATION_USES = SQL("""
     SELECT namespace, location, copies, bytes FROM stored_copies WHERE copies > 0 AND {of_reader}
      ORDER BY bytes DESC, namespace, location
 """).format(of_reader=OF_READER)
@@ -112,9 +112,9 @@ async def failures(
     return await _read(connection, shape, FAILURES, namespaces=_listed(namespaces), limit=limit)
 
 
-async def held(connection: AsyncConnection, namespaces: Namespaces) -> list[Held]:
+async def location_uses(connection: AsyncConnection, namespaces: Namespaces) -> list[LocationUse]:
     """What the storage locations hold, the fullest first."""
-    return await _read(connection, Held, HELD, namespaces=_listed(namespaces))
+    return await _read(connection, LocationUse, LOCATION_USES, namespaces=_listed(namespaces))
 
 
 async def _read(

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TypeVar
+from typing import Any, TypeVar
 from uuid import UUID
 
 from psycopg import AsyncConnection
 from psycopg.rows import class_row
-from psycopg.sql import SQL, Composed
+from psycopg.sql import SQL, Composable, Composed
 
 from ..domain.executions import State
+from .filtering import Place, filtered, where
 
 Shape = TypeVar("Shape")
 
@@ -31,7 +32,6 @@ class Filter:
     until: datetime | None = None
 
 
-# Each part is what SQL makes of the field of the same name; one that is None is left out, so that an index serves.
 CONDITIONS: Mapping[str, SQL] = {
     "namespaces": SQL("namespace = ANY (%(namespaces)s)"),
     "job": SQL("job = %(job)s"),
@@ -42,7 +42,7 @@ CONDITIONS: Mapping[str, SQL] = {
     "since": SQL("queued_at >= %(since)s"),
     "until": SQL("queued_at < %(until)s"),
 }
-AFTER = SQL("(queued_at < %(after_at)s OR (queued_at = %(after_at)s AND id > %(after_id)s))")
+QUEUED_AT = SQL("queued_at")
 COMMON = SQL(
     "id, {operation} AS operation, namespace, job, name, {datasource} AS datasource, {source} AS source, "
     "trigger, status, queued_at, started_at, finished_at, dump_bytes, {stored_bytes} AS stored_bytes, "
@@ -92,22 +92,17 @@ async def executions(
     shape: type[Shape],
     wanted: Filter,
     *,
-    after: tuple[datetime, UUID] | None,
+    after: Place | None,
     limit: int,
 ) -> list[Shape]:
     """The newest that are wanted, ``limit`` at most, from after a place in the order on; each is made a ``shape``.
 
     It is given the columns of COMMON by name: times have a zone, sizes are bytes, a sync's datasource is its target.
     """
-    values = {name: getattr(wanted, name) for name in CONDITIONS}
-    given = {
-        name: list(value) if name == "namespaces" else value for name, value in values.items() if value is not None
-    }
-    conditions = [CONDITIONS[name] for name in given]
-    if after is not None:
-        conditions.append(AFTER)
-        given |= {"after_at": after[0], "after_id": after[1]}
-    parts = [SQL("({})").format(_select(table, conditions, NEWEST_FIRST)) for table in TABLES]
+    parts, given = [], dict[str, Any]()
+    for table in TABLES:
+        conditions, given = filtered(wanted, CONDITIONS, after=after, moment=QUEUED_AT, **table)
+        parts.append(SQL("({})").format(_select(table, conditions, NEWEST_FIRST)))
     statement = SQL(" UNION ALL ").join(parts) + NEWEST_FIRST
     async with connection.cursor(row_factory=class_row(shape)) as cursor:
         return await (await cursor.execute(statement, {**given, "limit": limit})).fetchall()
@@ -196,8 +191,8 @@ async def changes(
         return await (await cursor.execute(statement, given)).fetchall()
 
 
-def _select(table: Mapping[str, SQL], conditions: Collection[SQL], rest: SQL, *, more: SQL = NOTHING) -> Composed:
-    where = SQL(" AND ").join(condition.format(**table) for condition in conditions)
+def _select(
+    table: Mapping[str, SQL], conditions: Collection[Composable], rest: SQL, *, more: SQL = NOTHING
+) -> Composed:
     columns = COMMON.format(**table) + more
-    filtered = SQL(" WHERE ") + where if conditions else SQL("")
-    return SQL("SELECT ") + columns + SQL(" FROM {}").format(table["table"]) + filtered + rest
+    return SQL("SELECT ") + columns + SQL(" FROM {}").format(table["table"]) + where(conditions) + rest

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal, TypeVar
+from typing import Literal, TypeVar
 from uuid import UUID
 
 from psycopg import AsyncConnection
 from psycopg.rows import class_row
-from psycopg.sql import SQL, Composed
+from psycopg.sql import SQL
+
+from .filtering import Place, filtered
 
 Shape = TypeVar("Shape")
 Verified = Literal["passed", "failed", "never"]
@@ -32,18 +34,17 @@ class Filter:
 # Both as the partial indexes have them, letter by letter.
 STORED = SQL("""operation = 'backup' AND status = 'completed' AND copies @> '[{"state": "Stored"}]'""")
 MOMENT = SQL("COALESCE(dumped_at, started_at, finished_at)")
-CONDITIONS: Mapping[str, Composed] = {
-    "namespaces": SQL("namespace = ANY (%(namespaces)s)").format(),
-    "job": SQL("job = %(job)s").format(),
-    "datasource": SQL("datasource = %(datasource)s").format(),
-    "since": SQL("{moment} >= %(since)s").format(moment=MOMENT),
-    "until": SQL("{moment} < %(until)s").format(moment=MOMENT),
-    "verified": SQL("COALESCE(verification, 'never') = %(verified)s").format(),
+CONDITIONS: Mapping[str, SQL] = {
+    "namespaces": SQL("namespace = ANY (%(namespaces)s)"),
+    "job": SQL("job = %(job)s"),
+    "datasource": SQL("datasource = %(datasource)s"),
+    "since": SQL("{moment} >= %(since)s"),
+    "until": SQL("{moment} < %(until)s"),
+    "verified": SQL("COALESCE(verification, 'never') = %(verified)s"),
     "location": SQL(
         "copies @> jsonb_build_array(jsonb_build_object('location', %(location)s::text, 'state', 'Stored'))"
-    ).format(),
+    ),
 }
-AFTER = SQL("({moment} < %(after_at)s OR ({moment} = %(after_at)s AND id > %(after_id)s))").format(moment=MOMENT)
 SELECT = SQL(
     "SELECT id AS execution_id, namespace, name, job, datasource, trigger, engine_version, {moment} AS data_at, "
     "finished_at, dump_bytes, stored_bytes, checksum, copies, COALESCE(kept_by, '{{}}') AS kept_by, verification, "
@@ -57,20 +58,14 @@ async def backups(
     shape: type[Shape],
     wanted: Filter,
     *,
-    after: tuple[datetime, UUID] | None,
+    after: Place | None,
     limit: int,
 ) -> list[Shape]:
     """Those of the newest data that are wanted, ``limit`` at most, from after a place in the order on.
 
     Each is made a ``shape``, which is given the columns of SELECT by name: times have a zone, sizes are bytes.
     """
-    given: dict[str, Any] = {name: value for name in CONDITIONS if (value := getattr(wanted, name)) is not None}
-    conditions = [CONDITIONS[name] for name in given]
-    if wanted.namespaces is not None:
-        given["namespaces"] = list(wanted.namespaces)
-    if after is not None:
-        conditions.append(AFTER)
-        given |= {"after_at": after[0], "after_id": after[1]}
+    conditions, given = filtered(wanted, CONDITIONS, after=after, moment=MOMENT)
     statement = SQL(" AND ").join([SELECT, *conditions]) + NEWEST_FIRST
     async with connection.cursor(row_factory=class_row(shape)) as cursor:
         return await (await cursor.execute(statement, {**given, "limit": limit})).fetchall()

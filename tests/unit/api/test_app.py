@@ -10,10 +10,10 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
-from dataguardian.api.clients import Remembered
-from dataguardian.api.health import Services
+from dataguardian.api.probes import Services
 from dataguardian.api.problems import problems
-from dataguardian.api.services import State
+from dataguardian.api.remembered import Remembered
+from dataguardian.api.services import ServiceStatus
 from dataguardian.errors import NotFound
 
 Client = TestClient[web.Request, web.Application]
@@ -79,7 +79,9 @@ async def test_a_redirect_is_no_problem(client: Client) -> None:
         ("down", "down", "down", "down"),
     ],
 )
-def test_only_kubernetes_is_needed_to_go_on(kubernetes: State, postgres: State, redis: State, status: str) -> None:
+def test_only_kubernetes_is_needed_to_go_on(
+    kubernetes: ServiceStatus, postgres: ServiceStatus, redis: ServiceStatus, status: str
+) -> None:
     assert Services(kubernetes=kubernetes, postgres=postgres, redis=redis).status == status
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+from uuid import UUID
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dataguardian.api.paging import as_token, moment_and_id, place_of
+from dataguardian.api.paging import as_token, cut, moment_and_id, place_of
 from dataguardian.errors import SpecInvalid
 
 FILTERS = st.dictionaries(st.text(max_size=8), st.text(max_size=8), max_size=3)
@@ -15,6 +18,19 @@ FILTERS = st.dictionaries(st.text(max_size=8), st.text(max_size=8), max_size=3)
 @given(st.text(), st.integers(), FILTERS)
 def test_a_token_gives_back_its_place(text: str, number: int, filters: dict[str, str]) -> None:
     assert place_of(as_token((text, number), filters), filters, shape=(str, int)) == [text, number]
+
+
+def test_a_page_that_another_one_follows_gives_the_place_of_its_last_item() -> None:
+    places = [(datetime(2026, 11, 24, 2, 0, 0, at, tzinfo=UTC), UUID(int=at)) for at in range(3)]
+
+    page, token = cut(places, 2, {"job": "nightly"}, lambda each: each)
+
+    assert page == places[:2]
+    assert moment_and_id(token, {"job": "nightly"}) == places[1]
+
+
+def test_the_last_page_gives_no_token() -> None:
+    assert cut([1, 2], 2, {}, lambda each: (each,)) == ([1, 2], None)
 
 
 @given(FILTERS, FILTERS)

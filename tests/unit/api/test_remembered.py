@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from dataguardian.api.clients import Refreshed
+from dataguardian.api.remembered import Refreshed
 from dataguardian.errors import HistoryUnavailable
 
 

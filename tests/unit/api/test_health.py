@@ -7,8 +7,8 @@ from typing import Literal
 
 import pytest
 
+from dataguardian.api.health import matters
 from dataguardian.api.services import ServiceHealth
-from dataguardian.api.system import matters
 from dataguardian.api.workers import WORKERS, workers_of
 from dataguardian.errors import QueueUnavailable
 from dataguardian.queue import QUEUES

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 import pytest
 
-from dataguardian.api.window import Budget, Entry, Window, recorded_entries
+from dataguardian.api.log_window import Budget, Entry, Window, recorded_entries
 from dataguardian.domain.line_id import BEFORE_ALL, LineId
 
 
