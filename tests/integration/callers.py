@@ -58,10 +58,14 @@ class Told:
     body: Any
 
 
+def bearer(token: str | None) -> dict[str, str]:
+    """The header of somebody; nobody sends none."""
+    return {"Authorization": f"Bearer {token}"} if token is not None else {}
+
+
 async def get(client: Client, path: str, token: str | None, headers: Mapping[str, str] | None = None) -> Told:
     """What the API answers to somebody."""
-    bearer = {"Authorization": f"Bearer {token}"} if token is not None else {}
-    async with client.get(path, headers={**bearer, **(headers or {})}) as answer:
+    async with client.get(path, headers={**bearer(token), **(headers or {})}) as answer:
         return await told(answer)
 
 
@@ -69,8 +73,7 @@ async def post(
     client: Client, path: str, token: str | None, body: object = None, headers: Mapping[str, str] | None = None
 ) -> Told:
     """What the API answers to somebody who asks for something to be done; without a body when it is None."""
-    bearer = {"Authorization": f"Bearer {token}"} if token is not None else {}
-    async with client.post(path, json=body, headers={**bearer, **(headers or {})}) as answer:
+    async with client.post(path, json=body, headers={**bearer(token), **(headers or {})}) as answer:
         return await told(answer)
 
 

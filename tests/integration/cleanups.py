@@ -54,7 +54,7 @@ async def cleanups(context: Context, namespace: str) -> list[JSON]:
 async def unended(context: Context, namespace: str, name: str, phase: str, **spec: Any) -> BackupExecution:
     """A run that has not ended."""
     whole = {"backupJobRef": {"name": "nightly"}, **spec}
-    body = await stored.create(context.kube, BACKUP_EXECUTION, namespace, name, whole, {"phase": phase})
+    body = await stored.make(context.kube, BACKUP_EXECUTION, namespace, name, whole, {"phase": phase})
     run = BackupExecution.read(body)
     context.catalog.put(BACKUP_EXECUTION, run)
     return run

@@ -1,66 +1,53 @@
-"""Two namespaces, who may do what in the first one, and the API that they call."""
+"""Two namespaces, and who may do what in them: the callers of the tests of the API."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
-from pathlib import Path
-
-from aiohttp.test_utils import TestClient, TestServer
-
-from dataguardian.api import app
-from dataguardian.api.clients import Clients
-from dataguardian.history import History
-from dataguardian.kube.client import Kubernetes
-from dataguardian.queue import Queue
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 
 from .apiserver import ApiServer
-from .callers import Client, chart_parts, token_of
-from .clients import postgres_settings, redis_settings
-from .services import PostgresServer, RedisServer
+from .callers import chart_parts, token_of
+
+
+class Tokens(dict[str, str | None]):
+    """The token of each, made when it is first asked for.
+
+    "viewer", or any other of the chart's roles, has it in the first namespace, "viewer elsewhere" in the second one,
+    "viewer of all" in each; "no role" has none, "a stranger" no token of this cluster, and "nobody" no token.
+    """
+
+    def __init__(self, apiserver: ApiServer, here: str, there: str) -> None:
+        super().__init__({"nobody": None, "a stranger": "no-token-of-this-cluster"})
+        self._apiserver, self._here, self._there = apiserver, here, there
+
+    def __missing__(self, who: str) -> str:
+        role, _, where = who.partition(" ")
+        namespace = self._there if where in ("elsewhere", "of all") else self._here
+        token = token_of(
+            self._apiserver,
+            namespace,
+            who.removesuffix(" elsewhere").replace(" ", "-"),
+            role=role if who != "no role" else None,
+            everywhere=where == "of all",
+        )
+        self[who] = token
+        return token
 
 
 @dataclass(frozen=True, kw_only=True)
 class People:
     """The namespaces, and the tokens by who has them."""
 
+    apiserver: ApiServer
     here: str
     there: str
-    tokens: dict[str, str]
+    tokens: Tokens = field(repr=False)
 
 
 @contextmanager
 def people(apiserver: ApiServer) -> Iterator[People]:
-    """Somebody with each of the chart's roles."""
+    """The chart's roles and admission policies hold inside this block."""
     here, there = apiserver.namespace(), apiserver.namespace()
-    with chart_parts(apiserver, "roles"):
-        tokens = {
-            "no role": token_of(apiserver, here, "no-role", role=None),
-            "viewer": token_of(apiserver, here, "viewer", role="viewer"),
-            "operator": token_of(apiserver, here, "operator", role="operator"),
-            "admin": token_of(apiserver, here, "admin", role="admin"),
-            "editor elsewhere": token_of(apiserver, there, "operator", role="operator"),
-            "viewer of all": token_of(apiserver, there, "all", role="viewer", everywhere=True),
-        }
-        yield People(here=here, there=there, tokens=tokens)
-
-
-@asynccontextmanager
-async def served(
-    apiserver: ApiServer,
-    postgres: PostgresServer,
-    database: str,
-    redis: RedisServer,
-    folder: Path,
-    *,
-    make: type[Kubernetes] = Kubernetes,
-) -> AsyncIterator[tuple[Client, History]]:
-    """The API on these services, and its history."""
-    async with (
-        apiserver.connect(make=make) as kube,
-        History(postgres_settings(postgres, database, folder)) as history,
-        Queue(redis_settings(redis, folder)) as queue,
-        TestClient(TestServer(app.make_app(Clients(kube=kube, history=history, queue=queue)))) as client,
-    ):
-        yield client, history
+    with chart_parts(apiserver, "roles", "admission"):
+        yield People(apiserver=apiserver, here=here, there=there, tokens=Tokens(apiserver, here, there))

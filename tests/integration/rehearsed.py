@@ -23,7 +23,7 @@ async def make_drill(
     """A drill, as an operator left it that promised a slot and then was away."""
     whole = {"backupJobRef": {"name": "nightly"}, **spec}
     status = {"nextScheduleTime": timestamp(promised)} if promised else {}
-    made = RestoreDrill.read(await stored.create(context.kube, drill.KIND, namespace, "weekly", whole, status))
+    made = RestoreDrill.read(await stored.make(context.kube, drill.KIND, namespace, "weekly", whole, status))
     context.catalog.put(drill.KIND, made)
     return made
 
@@ -37,4 +37,4 @@ async def request(
     started = {"phase": phase, "queuedTime": at, "startTime": at}
     ended = {"completionTime": at} if phase in ("Completed", "Failed", "Cancelled") else {}
     whole = {**started, **ended, **status} if phase else {}
-    return RestoreRequest.read(await stored.create(context.kube, restore.KIND, namespace, name, spec, whole))
+    return RestoreRequest.read(await stored.make(context.kube, restore.KIND, namespace, name, spec, whole))

@@ -6,21 +6,15 @@ import dataclasses
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
 
-from aiohttp.test_utils import TestClient, TestServer
 from prometheus_client.parser import text_string_to_metric_families
 
-from dataguardian.api.app import make_app
 from dataguardian.api.clients import Clients
-from dataguardian.kube.client import Kubernetes, objects_path
-from dataguardian.resources.common import API_VERSION, Kind
 
 from .callers import Client
 from .services import free_port
+from .sidecars import served
 
-JOB = {"datasourceRef": {"name": "orders"}, "storage": {"locations": [{"name": "primary"}]}}
-SYNC_JOB = {"sourceRef": {"name": "orders"}, "targetRef": {"name": "staging"}}
 DATASOURCE = {
     "engine": "postgresql", "host": "orders-db", "database": "orders", "credentialsSecretRef": {"name": "orders"},
 }  # fmt: skip
@@ -33,8 +27,7 @@ Samples = dict[str, dict[str, float]]  # name → labels as JSON → value
 async def sidecar(clients: Clients, *, liveness_port: int | None = None) -> AsyncIterator[Client]:
     """A sidecar that has just started; without a port, nobody is beside it."""
     beside = dataclasses.replace(clients.operators, liveness_port=liveness_port or free_port())
-    app = make_app(dataclasses.replace(clients, operators=beside))
-    async with TestClient(TestServer(app)) as http:
+    async with served(dataclasses.replace(clients, operators=beside)) as http:
         yield http
 
 
@@ -76,18 +69,3 @@ def of_namespace(found: Samples, metric: str, namespace: str) -> dict[tuple[str,
         for name, labels in samples.items()
         if labels.get("namespace") == namespace
     }
-
-
-async def make(
-    kube: Kubernetes,
-    kind: Kind[Any],
-    namespace: str,
-    name: str,
-    spec: dict[str, Any],
-    status: dict[str, Any] | None = None,
-) -> None:
-    """An object with its status."""
-    body = {"apiVersion": API_VERSION, "kind": kind.name, "metadata": {"name": name}, "spec": spec}
-    await kube.create(objects_path(kind, namespace), body)
-    if status is not None:
-        await kube.patch(objects_path(kind, namespace, name) + "/status", {"status": status})

@@ -1,4 +1,4 @@
-"""The sidecar as a process of its own, as a pod has it."""
+"""The sidecar, in the process of the tests and as one of its own, as a pod has it."""
 
 from __future__ import annotations
 
@@ -6,16 +6,59 @@ import json
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from aiohttp.test_utils import TestClient, TestServer
+
+from dataguardian.api.app import make_app
+from dataguardian.api.clients import Clients
+from dataguardian.api.state import STATE
+from dataguardian.history import History
+from dataguardian.kube.client import Kubernetes, KubernetesUnavailable
+from dataguardian.queue import Queue
+
 from .apiserver import ApiServer
-from .clients import postgres_settings, redis_settings
+from .callers import Client
+from .clients import postgres_settings, redis_settings, until
 from .services import PostgresServer, RedisServer, Service
 
 PROGRAM = "from dataguardian.cli import main; main()"
+
+
+@asynccontextmanager
+async def connected(
+    kube: Kubernetes, postgres: PostgresServer, database: str, redis: RedisServer, folder: Path
+) -> AsyncIterator[Clients]:
+    """What the API works with."""
+    async with (
+        History(postgres_settings(postgres, database, folder)) as history,
+        Queue(redis_settings(redis, folder)) as queue,
+    ):
+        yield Clients(kube=kube, history=history, queue=queue)
+
+
+@asynccontextmanager
+async def served(clients: Clients) -> AsyncIterator[Client]:
+    """The API on these clients."""
+    async with TestClient(TestServer(make_app(clients))) as http:
+        yield http
+
+
+async def until_jobs_are_listed(client: Client) -> None:
+    """Return when it knows of all jobs, as it does some moments after its start."""
+    assert client.app is not None
+    state = client.app[STATE]
+
+    async def are_listed() -> bool:
+        with suppress(KubernetesUnavailable):
+            return all(each.current() is not None for each in (state.backup_jobs, state.sync_jobs))
+        return False
+
+    await until(are_listed, what="the jobs were listed", seconds=10)
 
 
 @dataclass

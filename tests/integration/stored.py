@@ -7,14 +7,20 @@ from typing import Any
 from uuid import uuid4
 
 from dataguardian.domain.told import BackupKept, BackupRemoved, ManifestFound, RemovalDeferred
+from dataguardian.history import History
 from dataguardian.kube.client import JSON, Kubernetes, objects_path
 from dataguardian.resources import storage_location
 from dataguardian.resources.backup import BACKUP_EXECUTION, BACKUP_JOB, BackupExecution, BackupJob
 from dataguardian.resources.common import API_VERSION, Kind, timestamp
 from dataguardian.resources.storage_location import StorageLocation
+from dataguardian.resources.sync import DATABASE_SYNC_JOB
 from dataguardian.workers.context import Context
+from dataguardian.workers.operations import RUN_KINDS
+from dataguardian.workers.rows import row_of
 
 CHECKSUM = "sha256:" + "a" * 64
+JOB: JSON = {"datasourceRef": {"name": "orders"}, "storage": {"locations": [{"name": "primary"}]}}
+SYNC_JOB: JSON = {"sourceRef": {"name": "orders"}, "targetRef": {"name": "staging"}}
 COPY = {"location": "primary", "key": "a/manifest.json", "state": "Stored"}
 
 
@@ -68,21 +74,39 @@ def _of(entry: BackupExecution, location: str) -> dict[str, str]:
     return {"execution_id": entry.execution_id, "execution_name": name, "location": location, "key": key}
 
 
-async def make(kube: Kubernetes, kind: Kind[Any], namespace: str, name: str, spec: JSON) -> JSON:
-    """An object as somebody writes it."""
+async def make(
+    kube: Kubernetes, kind: Kind[Any], namespace: str, name: str, spec: JSON, status: JSON | None = None
+) -> JSON:
+    """An object as somebody writes it, with a status when one is given."""
     body = {
         "apiVersion": API_VERSION,
         "kind": kind.name,
         "metadata": {"name": name, "namespace": namespace},
         "spec": spec,
     }
-    return await kube.create(objects_path(kind, namespace), body)
+    made = await kube.create(objects_path(kind, namespace), body)
+    if status is not None:
+        made = await kube.patch(objects_path(kind, namespace, name) + "/status", {"status": status})
+    return made
 
 
-async def create(kube: Kubernetes, kind: Kind[Any], namespace: str, name: str, spec: JSON, status: JSON) -> JSON:
-    """An object with a status."""
-    await make(kube, kind, namespace, name, spec)
-    return await kube.patch(objects_path(kind, namespace, name) + "/status", {"status": status})
+async def change(kube: Kubernetes, history: History, kind: Kind[Any], run: JSON, status: JSON) -> JSON:
+    """The run with this status, and then the row that the operator writes of it."""
+    path = objects_path(kind, run["metadata"]["namespace"], run["metadata"]["name"])
+    changed = await kube.patch(path + "/status", {"status": status})
+    run_kind = next(each for each in RUN_KINDS.values() if each.kind is kind)
+    row = row_of(run_kind, kind.model.read(changed), observed_at=datetime.now(UTC))
+    assert row is not None
+    await history.record(row)
+    return changed
+
+
+async def clear_jobs(kube: Kubernetes, *namespaces: str) -> None:
+    """No jobs are there any more."""
+    for namespace in namespaces:
+        for kind in (BACKUP_JOB, DATABASE_SYNC_JOB):
+            for found in (await kube.list(objects_path(kind, namespace)))[0]:
+                await kube.delete(objects_path(kind, namespace, found["metadata"]["name"]))
 
 
 async def location(
@@ -90,7 +114,7 @@ async def location(
 ) -> StorageLocation:
     """A bucket, as a check has found it."""
     s3 = {"s3": {"bucket": "backups", "credentialsSecretRef": {"name": "s3"}}}
-    body = await create(context.kube, storage_location.KIND, namespace, name, {**s3, **spec}, {"phase": phase})
+    body = await make(context.kube, storage_location.KIND, namespace, name, {**s3, **spec}, {"phase": phase})
     made = StorageLocation.read(body)
     context.catalog.put(storage_location.KIND, made)
     return made
@@ -108,7 +132,7 @@ async def job(context: Context, namespace: str, *locations: str, **spec: Any) ->
     """A BackupJob that writes to these locations."""
     storage = {"locations": [{"name": name} for name in locations or ("primary",)]}
     whole = {"datasourceRef": {"name": "orders"}, "storage": storage, **spec}
-    made = BackupJob.read(await create(context.kube, BACKUP_JOB, namespace, "nightly", whole, {}))
+    made = BackupJob.read(await make(context.kube, BACKUP_JOB, namespace, "nightly", whole, {}))
     context.catalog.put(BACKUP_JOB, made)
     return made
 
@@ -137,7 +161,7 @@ async def entry(
         **status,
     }
     spec = {"backupJobRef": {"name": meta.name}}
-    body = await create(context.kube, BACKUP_EXECUTION, meta.namespace, name or f"nightly-{number}", spec, whole)
+    body = await make(context.kube, BACKUP_EXECUTION, meta.namespace, name or f"nightly-{number}", spec, whole)
     made = BackupExecution.read(body)
     context.catalog.put(BACKUP_EXECUTION, made)
     return made

@@ -11,7 +11,7 @@ from typing import Any
 
 from aiohttp import ClientResponse
 
-from .callers import Client
+from .callers import Client, bearer
 
 WITHIN_S = 20.0
 
@@ -75,9 +75,9 @@ class Stream:
 
 
 @asynccontextmanager
-async def opened(client: Client, path: str, token: str, last: str | None = None) -> AsyncIterator[Stream]:
+async def opened(client: Client, path: str, token: str | None, last: str | None = None) -> AsyncIterator[Stream]:
     """A stream that somebody opens, or comes back to."""
-    headers = {"Authorization": f"Bearer {token}", "Accept": "text/event-stream"}
+    headers = {**bearer(token), "Accept": "text/event-stream"}
     if last is not None:
         headers["Last-Event-ID"] = last
     async with client.get(path, headers=headers) as answer:

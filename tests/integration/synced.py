@@ -26,7 +26,7 @@ async def make_job(
     """A job, as an operator left it that promised a slot and then was away."""
     whole = {"sourceRef": {"name": "orders"}, "targetRef": {"name": "staging"}, **spec}
     status = {"nextScheduleTime": timestamp(promised)} if promised else {}
-    body = await stored.create(context.kube, DATABASE_SYNC_JOB, namespace, "refresh", whole, status)
+    body = await stored.make(context.kube, DATABASE_SYNC_JOB, namespace, "refresh", whole, status)
     made = DatabaseSyncJob.read(body)
     context.catalog.put(DATABASE_SYNC_JOB, made)
     return made
@@ -41,7 +41,7 @@ async def make_run(
     ended = {"completionTime": at} if phase in ("Completed", "Failed", "Cancelled") else {}
     spec: JSON = {"databaseSyncJobRef": {"name": "refresh"}}
     whole = {**started, **ended, **status}
-    body = await stored.create(context.kube, DATABASE_SYNC_EXECUTION, namespace, name, spec, whole)
+    body = await stored.make(context.kube, DATABASE_SYNC_EXECUTION, namespace, name, spec, whole)
     return DatabaseSyncExecution.read(body)
 
 
@@ -49,6 +49,6 @@ async def make_datasource(context: Context, namespace: str, name: str, **spec: A
     """A database on a server of its own."""
     login = {"database": "orders", "credentialsSecretRef": {"name": name}}
     whole = {"engine": "postgresql", "host": f"{name}-db.shop.svc", **login, **spec}
-    made = Datasource.read(await stored.create(context.kube, datasource.KIND, namespace, name, whole, {}))
+    made = Datasource.read(await stored.make(context.kube, datasource.KIND, namespace, name, whole, {}))
     context.catalog.put(datasource.KIND, made)
     return made

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from pathlib import Path
@@ -29,8 +29,9 @@ from dataguardian.history.verify import verify
 from dataguardian.queue import Queue
 
 from .apiserver import ApiServer
-from .callers import Client, Told, chart_parts, get, token_of, told
+from .callers import Client, Told, get, post
 from .clients import redis_settings, until
+from .people import People, people
 from .recording import Place
 from .services import RedisServer
 
@@ -117,31 +118,15 @@ ENDPOINTS = (
 )
 
 
-@dataclass(frozen=True, kw_only=True)
-class People:
-    """Tokens of accounts in a namespace, by who has them."""
-
-    here: str
-    there: str
-    tokens: dict[str, str]
-
-
 @pytest.fixture(scope="module")
-def people(apiserver: ApiServer) -> Iterator[People]:
-    here, there = apiserver.namespace(), apiserver.namespace()
-    with chart_parts(apiserver, "roles"):
-        tokens = {
-            "viewer": token_of(apiserver, here, "viewer", role="viewer"),
-            "operator": token_of(apiserver, here, "operator", role="operator"),
-            "admin": token_of(apiserver, here, "admin", role="admin"),
-            "admin of all": token_of(apiserver, there, "all", role="admin", everywhere=True),
-        }
-        yield People(here=here, there=there, tokens=tokens)
+def callers(apiserver: ApiServer) -> Iterator[People]:
+    with people(apiserver) as made:
+        yield made
 
 
 @pytest.fixture
 async def application(
-    people: People, place: Place, apiserver: ApiServer, redis_server: RedisServer, tmp_path: Path
+    callers: People, place: Place, apiserver: ApiServer, redis_server: RedisServer, tmp_path: Path
 ) -> AsyncIterator[web.Application]:
     """The API with the test's endpoints."""
     async with apiserver.connect() as kube, Queue(redis_settings(redis_server, tmp_path)) as queue:
@@ -154,12 +139,6 @@ async def application(
 async def client(application: web.Application) -> AsyncIterator[Client]:
     async with TestClient(TestServer(application)) as opened:
         yield opened
-
-
-async def post(client: Client, path: str, token: str | None, body: Any = None, **headers: str) -> Told:
-    bearer = {"Authorization": f"Bearer {token}"} if token else {}
-    async with client.post(path, json=body or {}, headers={**bearer, **headers}) as answer:
-        return await told(answer)
 
 
 COLUMNS = "who, action, namespace, object_kind, object_name, outcome, detail, execution_id::text, request_id"
@@ -192,22 +171,22 @@ ENDS: dict[str, tuple[str, dict[str, Any], int, str, str | None]] = {
 
 @pytest.mark.parametrize("end", ENDS)
 async def test_a_write_is_in_the_audit_log_however_it_ends(
-    people: People, place: Place, client: Client, end: str
+    callers: People, place: Place, client: Client, end: str
 ) -> None:
     who, body, status, outcome, code = ENDS[end]
-    path = f"/api/backup-jobs/{people.here}.nightly.eu/tried"
+    path = f"/api/backup-jobs/{callers.here}.nightly.eu/tried"
 
-    answer = await post(client, path, people.tokens[who], body, **{"X-Request-Id": "walk-7"})
+    answer = await post(client, path, callers.tokens[who], body, {"X-Request-Id": "walk-7"})
 
     (row,) = await written(place, 1)
     execution = row.pop("execution_id")
     assert answer.status == status
     is_typed_only = end in ("bad input", "too large")
-    asked = {"asked": f"{people.here}.nightly.eu"} if is_typed_only else {}
+    asked = {"asked": f"{callers.here}.nightly.eu"} if is_typed_only else {}
     assert row == {
-        "who": f"system:serviceaccount:{people.here}:{who}",
+        "who": f"system:serviceaccount:{callers.here}:{who}",
         "action": "backup_job.run",
-        "namespace": "" if is_typed_only else people.here,
+        "namespace": "" if is_typed_only else callers.here,
         "object_kind": "BackupJob",
         "object_name": "" if is_typed_only else "nightly.eu",
         "outcome": outcome,
@@ -218,22 +197,24 @@ async def test_a_write_is_in_the_audit_log_however_it_ends(
 
 
 async def test_a_run_that_was_made_is_named_also_when_the_answer_comes_too_late(
-    people: People, place: Place, apiserver: ApiServer, client: Client
+    callers: People, place: Place, apiserver: ApiServer, client: Client
 ) -> None:
-    path = f"/api/backup-jobs/{people.here}.nightly/tried"
-    answer = await post(client, path, people.tokens["operator"], {"end": "late"})
+    path = f"/api/backup-jobs/{callers.here}.nightly/tried"
+    answer = await post(client, path, callers.tokens["operator"], {"end": "late"})
 
     (row,) = await written(place, 1)
-    uid = apiserver.kubectl("get", "backupexecution", "late-1", "-n", people.here, "-o", "jsonpath={.metadata.uid}")
+    uid = apiserver.kubectl("get", "backupexecution", "late-1", "-n", callers.here, "-o", "jsonpath={.metadata.uid}")
     assert (answer.status, row["outcome"], row["execution_id"]) == (503, "failed", uid)
 
 
-async def test_a_caller_whom_nobody_knows_and_a_read_leave_no_row(people: People, place: Place, client: Client) -> None:
-    path = f"/api/backup-jobs/{people.here}.nightly/tried"
+async def test_a_caller_whom_nobody_knows_and_a_read_leave_no_row(
+    callers: People, place: Place, client: Client
+) -> None:
+    path = f"/api/backup-jobs/{callers.here}.nightly/tried"
     unknown = [await post(client, path, token) for token in (None, "no-token-of-this-cluster")]
-    await get(client, "/api/access/me", people.tokens["operator"])
+    await get(client, "/api/access/me", callers.tokens["operator"])
 
-    known_one = await post(client, path, people.tokens["viewer"])
+    known_one = await post(client, path, callers.tokens["viewer"])
 
     assert [answer.status for answer in [*unknown, known_one]] == [401, 401, 403]
     assert [row["outcome"] for row in await written(place, 1)] == ["refused"]
@@ -252,35 +233,35 @@ async def recorded(place: Place, namespace: str) -> str:
 
 @pytest.mark.parametrize(("who", "status"), [("operator", 200), ("viewer", 403)])
 async def test_an_execution_in_the_path_is_named_by_its_object_also_to_whom_it_is_refused(
-    people: People, place: Place, client: Client, who: str, status: int
+    callers: People, place: Place, client: Client, who: str, status: int
 ) -> None:
-    id_ = await recorded(place, people.here)
+    id_ = await recorded(place, callers.here)
 
-    answer = await post(client, f"/api/executions/{id_}/tried", people.tokens[who])
+    answer = await post(client, f"/api/executions/{id_}/tried", callers.tokens[who])
 
     (row,) = await written(place, 1)
     assert answer.status == status
     assert (row["namespace"], row["object_kind"], row["object_name"], row["execution_id"]) == (
-        people.here, "BackupExecution", "nightly-1", id_,
+        callers.here, "BackupExecution", "nightly-1", id_,
     )  # fmt: skip
 
 
 async def test_an_execution_of_a_namespace_that_the_caller_may_not_see_is_named_in_the_row_not_in_the_answer(
-    people: People, place: Place, client: Client
+    callers: People, place: Place, client: Client
 ) -> None:
-    id_ = await recorded(place, people.there)
+    id_ = await recorded(place, callers.there)
 
-    answer = await post(client, f"/api/executions/{id_}/tried", people.tokens["operator"])
+    answer = await post(client, f"/api/executions/{id_}/tried", callers.tokens["operator"])
 
     (row,) = await written(place, 1)
-    assert (answer.status, row["namespace"], row["outcome"]) == (404, people.there, "refused")
+    assert (answer.status, row["namespace"], row["outcome"]) == (404, callers.there, "refused")
     assert "nightly-1" not in str(answer.body)
 
 
-async def test_an_execution_that_nobody_has_is_named_by_its_id(people: People, place: Place, client: Client) -> None:
+async def test_an_execution_that_nobody_has_is_named_by_its_id(callers: People, place: Place, client: Client) -> None:
     id_ = str(uuid.uuid4())
 
-    await post(client, f"/api/executions/{id_}/tried", people.tokens["operator"])
+    await post(client, f"/api/executions/{id_}/tried", callers.tokens["operator"])
 
     (row,) = await written(place, 1)
     assert (row["namespace"], row["object_name"], row["execution_id"], row["detail"]) == (
@@ -288,17 +269,19 @@ async def test_an_execution_that_nobody_has_is_named_by_its_id(people: People, p
     )  # fmt: skip
 
 
-async def test_a_handler_can_say_what_it_does_and_to_which_object(people: People, place: Place, client: Client) -> None:
-    await post(client, f"/api/backup-jobs/{people.here}.nightly/tried", people.tokens["operator"], {"end": "verify"})
+async def test_a_handler_can_say_what_it_does_and_to_which_object(
+    callers: People, place: Place, client: Client
+) -> None:
+    await post(client, f"/api/backup-jobs/{callers.here}.nightly/tried", callers.tokens["operator"], {"end": "verify"})
 
     (row,) = await written(place, 1)
     assert (row["action"], row["object_kind"], row["object_name"]) == ("backup.verify", "BackupExecution", "nightly-1")
 
 
 async def test_an_endpoint_that_forgot_who_may_is_told_to_have_failed(
-    people: People, place: Place, client: Client
+    callers: People, place: Place, client: Client
 ) -> None:
-    await post(client, f"/api/backups/{uuid.uuid4()}/tried", people.tokens["viewer"])
+    await post(client, f"/api/backups/{uuid.uuid4()}/tried", callers.tokens["viewer"])
 
     (row,) = await written(place, 1)
     assert (row["action"], row["object_kind"], row["outcome"]) == ("backup.restore", "BackupExecution", "failed")
@@ -311,12 +294,12 @@ def test_a_write_without_an_action_cannot_be_an_endpoint(method: Any, action: st
 
 
 async def test_no_secret_is_in_a_row_or_in_the_log(
-    people: People, place: Place, client: Client, caplog: pytest.LogCaptureFixture
+    callers: People, place: Place, client: Client, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("DEBUG")
-    path = f"/api/backup-jobs/{people.here}.nightly/tried"
+    path = f"/api/backup-jobs/{callers.here}.nightly/tried"
     for body in ({"confirmation_phrase": SECRET}, {"x": SECRET}):
-        await post(client, path, people.tokens["operator"], body)
+        await post(client, path, callers.tokens["operator"], body)
 
     rows = await written(place, 2)
 
@@ -324,17 +307,17 @@ async def test_no_secret_is_in_a_row_or_in_the_log(
     assert [(line["deed"], line["outcome"]) for line in lines] == [
         ("backup_job.run", "success"), ("backup_job.run", "refused"),
     ]  # fmt: skip
-    for secret in (SECRET, people.tokens["operator"]):
+    for secret in (SECRET, str(callers.tokens["operator"])):
         assert secret not in str(rows)
         assert not any(secret in str(vars(record)) for record in caplog.records)
 
 
 async def test_a_write_is_answered_while_postgres_is_away_and_its_row_is_written_later(
-    people: People, place: Place, client: Client
+    callers: People, place: Place, client: Client
 ) -> None:
-    path = f"/api/backup-jobs/{people.here}.nightly/tried"
+    path = f"/api/backup-jobs/{callers.here}.nightly/tried"
     place.server.stop()
-    answers = [await post(client, path, people.tokens["operator"], {"end": end}) for end in ("verify", "conflict")]
+    answers = [await post(client, path, callers.tokens["operator"], {"end": end}) for end in ("verify", "conflict")]
 
     place.server.start()
 
@@ -345,11 +328,11 @@ async def test_a_write_is_answered_while_postgres_is_away_and_its_row_is_written
 
 
 async def test_what_waits_is_written_when_the_sidecar_ends(
-    people: People, place: Place, application: web.Application
+    callers: People, place: Place, application: web.Application
 ) -> None:
     async with TestClient(TestServer(application)) as client:
         place.server.stop()
-        await post(client, f"/api/backup-jobs/{people.here}.nightly/tried", people.tokens["viewer"])
+        await post(client, f"/api/backup-jobs/{callers.here}.nightly/tried", callers.tokens["viewer"])
         place.server.start()
 
     found = place.server.rows(place.database, "SELECT outcome FROM audit_logs")
@@ -415,10 +398,10 @@ async def test_a_row_that_fails_for_a_reason_of_its_own_does_not_hold_up_the_oth
     ],
 )
 async def test_an_id_longer_than_kubernetes_allows_is_no_path_and_leaves_no_row(
-    people: People, place: Place, client: Client, job_id: str, is_one: bool
+    callers: People, place: Place, client: Client, job_id: str, is_one: bool
 ) -> None:
-    answer = await post(client, f"/api/backup-jobs/{job_id}/tried", people.tokens["viewer"])
-    known_one = await post(client, f"/api/backup-jobs/{people.here}.nightly/tried", people.tokens["viewer"])
+    answer = await post(client, f"/api/backup-jobs/{job_id}/tried", callers.tokens["viewer"])
+    known_one = await post(client, f"/api/backup-jobs/{callers.here}.nightly/tried", callers.tokens["viewer"])
 
     rows = await written(place, 1 + is_one)
     assert (answer.status, known_one.status) == (403 if is_one else 404, 403)
@@ -470,19 +453,19 @@ async def test_a_sidecar_that_ends_while_postgres_is_away_says_what_is_in_its_lo
 
 
 @pytest.fixture
-async def told_of(people: People, place: Place) -> dict[str, str]:
+async def told_of(callers: People, place: Place) -> dict[str, str]:
     """Rows of both namespaces and of none, and the execution of one of them."""
     execution = str(uuid.uuid4())
     changes: list[dict[str, Any]] = [
-        {"namespace": people.here},
-        {"namespace": people.there},
+        {"namespace": callers.here},
+        {"namespace": callers.there},
         {"namespace": "", "object_kind": "", "object_name": execution, "execution_id": execution},
-        {"namespace": people.here, "who": "alice", "action": "backup_job.run", "object_kind": "BackupJob"},
-        {"namespace": people.here, "outcome": "refused", "execution_id": execution},
+        {"namespace": callers.here, "who": "alice", "action": "backup_job.run", "object_kind": "BackupJob"},
+        {"namespace": callers.here, "outcome": "refused", "execution_id": execution},
     ]
     for number, change in enumerate(changes, start=1):
         await place.history.audit(numbered(number, **change))
-    return {"here": people.here, "there": people.there, "execution": execution}
+    return {"here": callers.here, "there": callers.there, "execution": execution}
 
 
 def seqs(answer: Told) -> list[int]:
@@ -490,10 +473,11 @@ def seqs(answer: Told) -> list[int]:
 
 
 async def test_rows_are_shown_by_namespace_and_those_without_one_only_to_who_may_read_all(
-    told_of: dict[str, str], people: People, client: Client
+    told_of: dict[str, str], callers: People, client: Client
 ) -> None:
-    answers = {who: await get(client, "/api/audit-logs", token) for who, token in people.tokens.items()}
-    elsewhere = await get(client, f"/api/audit-logs?namespace={told_of['there']}", people.tokens["admin"])
+    asking = ("viewer", "operator", "admin", "admin of all")
+    answers = {who: await get(client, "/api/audit-logs", callers.tokens[who]) for who in asking}
+    elsewhere = await get(client, f"/api/audit-logs?namespace={told_of['there']}", callers.tokens["admin"])
 
     assert {who: answer.status for who, answer in answers.items()} == {
         "viewer": 403, "operator": 403, "admin": 200, "admin of all": 200,
@@ -518,17 +502,17 @@ async def test_rows_are_shown_by_namespace_and_those_without_one_only_to_who_may
     ],
 )
 async def test_a_filter_leaves_what_was_asked_for(
-    told_of: dict[str, str], people: People, client: Client, query: str, found: list[int]
+    told_of: dict[str, str], callers: People, client: Client, query: str, found: list[int]
 ) -> None:
-    answer = await get(client, "/api/audit-logs?" + query.format(**told_of), people.tokens["admin of all"])
+    answer = await get(client, "/api/audit-logs?" + query.format(**told_of), callers.tokens["admin of all"])
 
     assert seqs(answer) == found
 
 
 async def test_pages_are_all_rows_once_and_a_new_row_moves_none(
-    told_of: dict[str, str], people: People, place: Place, client: Client
+    told_of: dict[str, str], callers: People, place: Place, client: Client
 ) -> None:
-    token = people.tokens["admin of all"]
+    token = callers.tokens["admin of all"]
     first = await get(client, "/api/audit-logs?limit=2", token)
     await place.history.audit(numbered(9))
     second = await get(client, f"/api/audit-logs?limit=2&continue={first.body['continue']}", token)
@@ -539,9 +523,9 @@ async def test_pages_are_all_rows_once_and_a_new_row_moves_none(
 
 
 async def test_a_row_is_as_written_and_is_not_sent_again_to_who_has_it(
-    told_of: dict[str, str], people: People, place: Place, client: Client
+    told_of: dict[str, str], callers: People, place: Place, client: Client
 ) -> None:
-    token = people.tokens["admin of all"]
+    token = callers.tokens["admin of all"]
     answer = await get(client, "/api/audit-logs?limit=1", token)
     again = await get(client, "/api/audit-logs?limit=1", token, {"If-None-Match": answer.headers["ETag"]})
 
@@ -560,9 +544,9 @@ async def test_a_row_is_as_written_and_is_not_sent_again_to_who_has_it(
                          ("since=yesterday", "since"), ("whom=alice", "whom"), ("continue=abc", "continue")],
 )  # fmt: skip
 async def test_a_query_that_cannot_be_is_refused_by_its_field(
-    people: People, client: Client, query: str, field: str
+    callers: People, client: Client, query: str, field: str
 ) -> None:
-    answer = await get(client, f"/api/audit-logs?{query}", people.tokens["admin of all"])
+    answer = await get(client, f"/api/audit-logs?{query}", callers.tokens["admin of all"])
 
     assert answer.status == 422
     assert answer.body["detail"].startswith(f"{field}: ")

@@ -7,7 +7,6 @@ import time
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,15 +20,14 @@ from dataguardian.resources import restore
 from dataguardian.resources.backup import BACKUP_EXECUTION, BACKUP_JOB
 from dataguardian.resources.common import Kind
 from dataguardian.resources.sync import DATABASE_SYNC_EXECUTION
-from dataguardian.workers.operations import RUN_KINDS
-from dataguardian.workers.rows import row_of
 
 from .apiserver import ApiServer
 from .callers import Client, Told, get, post, token_of
 from .clients import frozen, postgres_settings, until
-from .people import People, people, served
+from .people import People, people
 from .services import PostgresServer, RedisServer
-from .stored import make
+from .sidecars import connected, served
+from .stored import JOB, change, make
 
 AT = "2026-11-24T02:00:00Z"
 STAGING = {"claimName": "spool"}
@@ -60,14 +58,7 @@ class Scene:
         return await self.change(kind, made, found)
 
     async def change(self, kind: Kind[Any], run: JSON, status: JSON) -> JSON:
-        """The run with this status, and its row."""
-        path = objects_path(kind, self.people.here, run["metadata"]["name"])
-        changed = await self.kube.patch(path + "/status", {"status": status})
-        run_kind = next(each for each in RUN_KINDS.values() if each.kind is kind)
-        row = row_of(run_kind, kind.model.read(changed), observed_at=datetime.now(UTC))
-        assert row is not None
-        await self.history.record(row)
-        return changed
+        return await change(self.kube, self.history, kind, run, status)
 
     async def failed(self, **status: Any) -> JSON:
         """A backup whose upload has failed."""
@@ -76,14 +67,7 @@ class Scene:
     async def job(self, **spec: Any) -> str:
         """A BackupJob, by its name."""
         name = f"job-{uuid.uuid4().hex[:12]}"
-        storage = {"locations": [{"name": "primary"}]}
-        await make(
-            self.kube,
-            BACKUP_JOB,
-            self.people.here,
-            name,
-            {"datasourceRef": {"name": "orders"}, "storage": storage, **spec},
-        )
+        await make(self.kube, BACKUP_JOB, self.people.here, name, {**JOB, **spec})
         return name
 
     async def cancel(self, run: JSON, who: str = "operator", **headers: str) -> Told:
@@ -111,11 +95,14 @@ def callers(apiserver: ApiServer) -> Iterator[People]:
 
 @pytest.fixture
 async def scene(
-    callers: People, apiserver: ApiServer, kube: Kubernetes, postgres_server: PostgresServer, migrated: str,
-    redis_server: RedisServer, tmp_path: Path,
+    callers: People, kube: Kubernetes, postgres_server: PostgresServer, migrated: str, redis_server: RedisServer,
+    tmp_path: Path,
 ) -> AsyncIterator[Scene]:  # fmt: skip
-    async with served(apiserver, postgres_server, migrated, redis_server, tmp_path) as (client, history):
-        yield Scene(people=callers, client=client, history=history, kube=kube)
+    async with (
+        connected(kube, postgres_server, migrated, redis_server, tmp_path) as clients,
+        served(clients) as client,
+    ):
+        yield Scene(people=callers, client=client, history=clients.history, kube=kube)
 
 
 def refused(told: Told, says: str) -> bool:
@@ -173,8 +160,12 @@ async def test_a_run_whose_status_changes_meanwhile_is_cancelled(
     callers: People, apiserver: ApiServer, kube: Kubernetes, postgres_server: PostgresServer, migrated: str,
     redis_server: RedisServer, tmp_path: Path,
 ) -> None:  # fmt: skip
-    async with served(apiserver, postgres_server, migrated, redis_server, tmp_path, make=Meddled) as (client, history):
-        scene = Scene(people=callers, client=client, history=history, kube=kube)
+    async with (
+        apiserver.connect(make=Meddled) as meddled,
+        connected(meddled, postgres_server, migrated, redis_server, tmp_path) as clients,
+        served(clients) as client,
+    ):
+        scene = Scene(people=callers, client=client, history=clients.history, kube=kube)
         run = await scene.run(phase="Running")
 
         told = await scene.cancel(run)
@@ -219,7 +210,7 @@ async def test_another_run_of_the_same_name_is_not_cancelled(scene: Scene) -> No
 @pytest.mark.parametrize("action", ["cancel", "retry"])
 @pytest.mark.parametrize(
     ("who", "status"),
-    [("no role", 404), ("editor elsewhere", 404), ("viewer", 403), ("viewer of all", 403), ("admin", 202)],
+    [("no role", 404), ("operator elsewhere", 404), ("viewer", 403), ("viewer of all", 403), ("admin", 202)],
 )
 async def test_who_may_control_executions(scene: Scene, action: str, who: str, status: int) -> None:
     job = await scene.job(staging=STAGING)
@@ -333,14 +324,17 @@ async def test_what_has_no_upload_to_try_again_is_told_why(scene: Scene) -> None
 
 @pytest.mark.parametrize("action", ["cancel", "retry-upload"])
 async def test_without_history_nothing_is_changed_and_the_answer_says_so_in_time(
-    callers: People, apiserver: ApiServer, kube: Kubernetes, fragile_postgres: PostgresServer,
-    redis_server: RedisServer, tmp_path: Path, action: str,
+    callers: People, kube: Kubernetes, fragile_postgres: PostgresServer, redis_server: RedisServer, tmp_path: Path,
+    action: str,
 ) -> None:  # fmt: skip
     fragile_postgres.start()
     database = fragile_postgres.database()
     migrate(postgres_settings(fragile_postgres, database, tmp_path), deadline_s=10)
-    async with served(apiserver, fragile_postgres, database, redis_server, tmp_path) as (client, history):
-        scene = Scene(people=callers, client=client, history=history, kube=kube)
+    async with (
+        connected(kube, fragile_postgres, database, redis_server, tmp_path) as clients,
+        served(clients) as client,
+    ):
+        scene = Scene(people=callers, client=client, history=clients.history, kube=kube)
         run = await scene.run(phase="Running")
         path, token = f"/api/executions/{run['metadata']['uid']}/{action}", callers.tokens["operator"]
 

@@ -10,66 +10,51 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aiohttp.test_utils import TestClient, TestServer
 
-from dataguardian.api import app
 from dataguardian.api.clients import Clients
 from dataguardian.history import ExecutionRow, History, LogLine, SyncRow
-from dataguardian.queue import Queue
+from dataguardian.kube.client import Kubernetes
 
 from .apiserver import ApiServer
-from .callers import Client, Told, chart_parts, get, token_of
-from .clients import postgres_settings, redis_settings, until
+from .callers import Client, Told, get, token_of
+from .clients import until
+from .people import People, people
 from .services import PostgresServer, RedisServer
+from .sidecars import connected, served
 
 AT = datetime(2026, 11, 24, 2, tzinfo=UTC)
 LINE = LogLine(ts="2026-11-24T02:00:01.000Z", level="info", message="[BACKUP] Step dump")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Scene:
-    """Two namespaces, who may do what in the first one, and the executions of each: newest first."""
+class Scene(People):
+    """Who may do what, and the executions of each namespace: newest first."""
 
-    apiserver: ApiServer
-    here: str
-    there: str
-    tokens: dict[str, str | None]
     ids: dict[str, list[str]]
 
 
 @pytest.fixture(scope="module")
-def people(apiserver: ApiServer) -> Iterator[tuple[str, str, dict[str, str | None]]]:
-    """The namespaces, and the tokens by who has them."""
-    here, there = apiserver.namespace(), apiserver.namespace()
-    with chart_parts(apiserver, "roles"):
-        yield (
-            here,
-            there,
-            {
-                "nobody": None,
-                "a stranger": "no-token-of-this-cluster",
-                "no role": token_of(apiserver, here, "no-role", role=None),
-                "viewer": token_of(apiserver, here, "viewer", role="viewer"),
-                "operator": token_of(apiserver, here, "operator", role="operator"),
-                "admin": token_of(apiserver, here, "admin", role="admin"),
-                "viewer elsewhere": token_of(apiserver, there, "viewer", role="viewer"),
-                "viewer of all": token_of(apiserver, there, "all", role="viewer", everywhere=True),
-            },
-        )
+def callers(apiserver: ApiServer) -> Iterator[People]:
+    with people(apiserver) as made:
+        yield made
 
 
 @pytest.fixture
-async def scene(
-    people: tuple[str, str, dict[str, str | None]], apiserver: ApiServer, migrated: str,
-    postgres_server: PostgresServer, tmp_path: Path,
-) -> Scene:  # fmt: skip
-    here, there, tokens = people
+async def clients(
+    kube: Kubernetes, migrated: str, postgres_server: PostgresServer, redis_server: RedisServer, tmp_path: Path
+) -> AsyncIterator[Clients]:
+    async with connected(kube, postgres_server, migrated, redis_server, tmp_path) as made:
+        yield made
+
+
+@pytest.fixture
+async def scene(callers: People, clients: Clients, migrated: str, postgres_server: PostgresServer) -> Scene:
+    here, there = callers.here, callers.there
     postgres_server.sql(migrated, "DELETE FROM backup_executions", "DELETE FROM database_sync_executions")
     ids: dict[str, list[str]] = {here: [], there: []}
-    async with History(postgres_settings(postgres_server, migrated, tmp_path)) as history:
-        for number, namespace in enumerate([here, here, here, there, here]):
-            ids[namespace].insert(0, await _recorded(history, namespace, number))
-    return Scene(apiserver=apiserver, here=here, there=there, tokens=tokens, ids=ids)
+    for number, namespace in enumerate([here, here, here, there, here]):
+        ids[namespace].insert(0, await _recorded(clients.history, namespace, number))
+    return Scene(**vars(callers), ids=ids)
 
 
 async def _recorded(history: History, namespace: str, number: int) -> str:
@@ -95,46 +80,13 @@ async def _recorded(history: History, namespace: str, number: int) -> str:
 
 
 @pytest.fixture
-async def client(
-    scene: Scene, apiserver: ApiServer, migrated: str, postgres_server: PostgresServer,
-    redis_server: RedisServer, tmp_path: Path,
-) -> AsyncIterator[Client]:  # fmt: skip
-    async with (
-        apiserver.connect() as kube,
-        History(postgres_settings(postgres_server, migrated, tmp_path)) as history,
-        Queue(redis_settings(redis_server, tmp_path)) as queue,
-        TestClient(TestServer(app.make_app(Clients(kube=kube, history=history, queue=queue)))) as opened,
-    ):
+async def client(scene: Scene, clients: Clients) -> AsyncIterator[Client]:
+    async with served(clients) as opened:
         yield opened
 
 
 def ids(told: Told) -> list[str]:
     return [each["id"] for each in told.body["data"]]
-
-
-STATUS: dict[str, tuple[int, int, int]] = {
-    # of the list, of the list of the first namespace, of an execution there
-    "nobody": (401, 401, 401),
-    "a stranger": (401, 401, 401),
-    "no role": (403, 403, 404),
-    "viewer": (200, 200, 200),
-    "operator": (200, 200, 200),
-    "admin": (200, 200, 200),
-    "viewer elsewhere": (200, 403, 404),
-    "viewer of all": (200, 200, 200),
-}
-
-
-@pytest.mark.parametrize("who", STATUS)
-async def test_what_each_caller_is_answered(scene: Scene, client: Client, who: str) -> None:
-    one = f"/api/executions/{scene.ids[scene.here][0]}"
-    paths = ["/api/executions", f"/api/executions?namespace={scene.here}", one, f"{one}/logs", "/api/access/me"]
-
-    answers = [await get(client, path, scene.tokens[who]) for path in paths]
-
-    listed, listed_here, single = STATUS[who]
-    known = 401 if single == 401 else 200
-    assert [each.status for each in answers] == [listed, listed_here, single, single, known]
 
 
 async def test_a_list_shows_only_the_namespaces_that_the_caller_may_read(scene: Scene, client: Client) -> None:

@@ -8,19 +8,14 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
-from aiohttp.test_utils import TestClient, TestServer
-from aiohttp.web import Application, Request
 
 from dataguardian.api import app
-from dataguardian.api.clients import Clients
-from dataguardian.history import History
-from dataguardian.queue import Queue
 
 from .apiserver import ApiServer
-from .clients import frozen, postgres_settings, redis_settings, until
+from .callers import Client
+from .clients import frozen, until
 from .services import PostgresServer, RedisServer, Service
-
-Client = TestClient[Request, Application]
+from .sidecars import connected, served
 
 
 @pytest.fixture(scope="module")
@@ -51,9 +46,8 @@ async def client(fragile: dict[str, Service], tmp_path: Path, monkeypatch: pytes
         service.start()
     async with (
         apiserver.connect() as kube,
-        History(postgres_settings(postgres, "postgres", tmp_path)) as history,
-        Queue(redis_settings(redis, tmp_path)) as queue,
-        TestClient(TestServer(app.make_app(Clients(kube=kube, history=history, queue=queue)))) as opened,
+        connected(kube, postgres, "postgres", redis, tmp_path) as clients,
+        served(clients) as opened,
     ):
         yield opened
 

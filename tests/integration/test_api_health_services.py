@@ -4,23 +4,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
-from aiohttp.test_utils import TestClient, TestServer
 
-from dataguardian.api import app
-from dataguardian.api.clients import Clients
-from dataguardian.history import History
-from dataguardian.queue import Queue
 from dataguardian.settings import OperatorsSettings
 
 from .apiserver import ApiServer
 from .callers import Client, Told, chart_parts, get, token_of
-from .clients import frozen, postgres_settings, redis_settings, until
+from .clients import frozen, until
 from .services import PostgresServer, RedisServer, Service, free_port
+from .sidecars import connected, served
 
 PATH = "/api/health"
 LIMIT_S = 5.0
@@ -62,12 +59,10 @@ async def client(fragile: dict[str, Service], tmp_path: Path) -> AsyncIterator[C
         service.start()
     async with (
         apiserver.connect() as kube,
-        History(postgres_settings(postgres, "postgres", tmp_path)) as history,
-        Queue(redis_settings(redis, tmp_path)) as queue,
+        connected(kube, postgres, "postgres", redis, tmp_path) as clients,
     ):
         nobody = OperatorsSettings(namespace="dataguardian", liveness_port=free_port())
-        clients = Clients(kube=kube, history=history, queue=queue, operators=nobody)
-        async with TestClient(TestServer(app.make_app(clients))) as opened:
+        async with served(replace(clients, operators=nobody)) as opened:
             yield opened
 
 

@@ -6,27 +6,24 @@ import json
 import socket
 import urllib.request
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from aiohttp.test_utils import TestClient, TestServer
 
-from dataguardian.api import app
-from dataguardian.api.clients import Clients
 from dataguardian.api.workers import WORKERS
-from dataguardian.history import History
 from dataguardian.kube.client import JSON, Kubernetes, pods_path
-from dataguardian.queue import Queue
 from dataguardian.settings import OperatorsSettings
 
 from .apiserver import ApiServer
 from .callers import Client, chart_parts, get, token_of
-from .clients import frozen, postgres_settings, redis_settings, until
+from .clients import frozen, until
 from .operators import Operator
 from .services import HOST, PostgresServer, RedisServer, wait_until
 from .side_pods import set_pod_status
+from .sidecars import connected, served
 
 
 @pytest.fixture(scope="module")
@@ -83,12 +80,10 @@ async def client(
     await put_pod(kube, leader)
     async with (
         apiserver.connect(user=standby.user) as own,
-        History(postgres_settings(postgres_server, migrated, tmp_path)) as history,
-        Queue(redis_settings(own_redis, tmp_path)) as queue,
+        connected(own, postgres_server, migrated, own_redis, tmp_path) as clients,
     ):
         operators = OperatorsSettings(namespace=standby.namespace, liveness_port=standby.port)
-        clients = Clients(kube=own, history=history, queue=queue, operators=operators)
-        async with TestClient(TestServer(app.make_app(clients))) as opened:
+        async with served(replace(clients, operators=operators)) as opened:
             yield opened
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from dataguardian.api.clients import Clients
 from dataguardian.api.job_objects import BackupJob
 from dataguardian.api.objects import Object, Part
 from dataguardian.api.watched import Watched, followed
@@ -22,8 +23,10 @@ from dataguardian.resources.sync import DATABASE_SYNC_JOB
 from .apiserver import ApiServer
 from .callers import Client, Told, get
 from .clients import postgres_settings, until
-from .job_scenes import BACKUP, SYNC, Scene, clear, make, scene_on, sidecar
+from .people import People, people
 from .services import PostgresServer
+from .sidecars import served, until_jobs_are_listed
+from .stored import JOB, SYNC_JOB, clear_jobs, make
 from .valve import Valve
 
 AT = "2026-11-24T02:00:00Z"
@@ -58,26 +61,26 @@ STATUS = {
 
 
 @pytest.fixture(scope="module")
-def people(apiserver: ApiServer) -> Iterator[Scene]:
-    with scene_on(apiserver) as made:
+def callers(apiserver: ApiServer) -> Iterator[People]:
+    with people(apiserver) as made:
         yield made
 
 
 @pytest.fixture
-async def scene(people: Scene, kube: Kubernetes) -> AsyncIterator[Scene]:
+async def scene(callers: People, kube: Kubernetes) -> AsyncIterator[People]:
     """Three BackupJobs and a DatabaseSyncJob in the first namespace, one of each in the second."""
-    here, there = people.here, people.there
-    b = {**BACKUP, "schedule": "0 2 * * *", "retention": {"maxAge": "720h"}, "objectives": {"recoveryPoint": "24h"}}
+    here, there = callers.here, callers.there
+    b = {**JOB, "schedule": "0 2 * * *", "retention": {"maxAge": "720h"}, "objectives": {"recoveryPoint": "24h"}}
     await make(kube, BACKUP_JOB, here, "b-nightly", b, STATUS)
     failing = {"conditions": [condition("Ready", "False")]}
-    await make(kube, BACKUP_JOB, here, "a-hourly", {**BACKUP, "suspend": True}, failing)
+    await make(kube, BACKUP_JOB, here, "a-hourly", {**JOB, "suspend": True}, failing)
     elsewhere = {"datasourceRef": {"name": "stock"}, "storage": {"locations": [{"name": "offsite"}]}}
     await make(kube, BACKUP_JOB, here, "c.weekly", elsewhere)
-    await make(kube, BACKUP_JOB, there, "nightly", BACKUP)
-    await make(kube, DATABASE_SYNC_JOB, here, "refresh", {**SYNC, "strategy": "Swap"}, {"lastSuccessfulTime": AT})
-    await make(kube, DATABASE_SYNC_JOB, there, "refresh", SYNC)
-    yield people
-    await clear(kube, here, there)
+    await make(kube, BACKUP_JOB, there, "nightly", JOB)
+    await make(kube, DATABASE_SYNC_JOB, here, "refresh", {**SYNC_JOB, "strategy": "Swap"}, {"lastSuccessfulTime": AT})
+    await make(kube, DATABASE_SYNC_JOB, there, "refresh", SYNC_JOB)
+    yield callers
+    await clear_jobs(kube, here, there)
 
 
 @pytest.fixture
@@ -87,8 +90,9 @@ async def recorded(migrated: str, postgres_server: PostgresServer, tmp_path: Pat
 
 
 @pytest.fixture
-async def client(scene: Scene, kube: Kubernetes, recorded: History, queue: Queue) -> AsyncIterator[Client]:
-    async with sidecar(scene, kube, recorded, queue) as opened:
+async def client(scene: People, kube: Kubernetes, recorded: History, queue: Queue) -> AsyncIterator[Client]:
+    async with served(Clients(kube=kube, history=recorded, queue=queue)) as opened:
+        await until_jobs_are_listed(opened)
         yield opened
 
 
@@ -96,30 +100,7 @@ def names(told: Told) -> list[str]:
     return [each["name"] for each in told.body["data"]]
 
 
-ANSWERED: dict[str, tuple[int, int, int]] = {
-    # of a list, of the list of the first namespace, of a job there
-    "nobody": (401, 401, 401),
-    "no role": (403, 403, 404),
-    "viewer": (200, 200, 200),
-    "operator": (200, 200, 200),
-    "admin": (200, 200, 200),
-    "viewer elsewhere": (200, 403, 404),
-    "viewer of all": (200, 200, 200),
-}
-
-
-@pytest.mark.parametrize("who", ANSWERED)
-async def test_what_each_caller_is_answered(scene: Scene, client: Client, who: str) -> None:
-    for kind, name in (("backup-jobs", "b-nightly"), ("db-sync-jobs", "refresh")):
-        one = f"/api/{kind}/{scene.here}.{name}"
-        paths = [f"/api/{kind}", f"/api/{kind}?namespace={scene.here}", one]
-
-        answers = [await get(client, path, scene.tokens[who]) for path in paths]
-
-        assert tuple(each.status for each in answers) == ANSWERED[who]
-
-
-async def test_a_list_shows_only_the_namespaces_that_the_caller_may_read(scene: Scene, client: Client) -> None:
+async def test_a_list_shows_only_the_namespaces_that_the_caller_may_read(scene: People, client: Client) -> None:
     here = await get(client, "/api/backup-jobs", scene.tokens["viewer"])
     there = await get(client, "/api/backup-jobs", scene.tokens["viewer elsewhere"])
     everywhere = await get(client, "/api/backup-jobs?limit=500", scene.tokens["viewer of all"])
@@ -131,7 +112,7 @@ async def test_a_list_shows_only_the_namespaces_that_the_caller_may_read(scene: 
     }
 
 
-async def test_a_backup_job_is_told_as_its_object_says(scene: Scene, client: Client) -> None:
+async def test_a_backup_job_is_told_as_its_object_says(scene: People, client: Client) -> None:
     told = (await get(client, f"/api/backup-jobs/{scene.here}.b-nightly", scene.tokens["viewer"])).body
 
     assert told["id"] == f"{scene.here}.b-nightly"
@@ -145,14 +126,14 @@ async def test_a_backup_job_is_told_as_its_object_says(scene: Scene, client: Cli
     assert (proven["recoverable"], proven["recoverable_to"], proven["restore_seconds"]) == (False, TOLD, 90)
 
 
-async def test_a_job_that_never_ran_tells_what_is_unknown_as_null(scene: Scene, client: Client) -> None:
+async def test_a_job_that_never_ran_tells_what_is_unknown_as_null(scene: People, client: Client) -> None:
     told = (await get(client, f"/api/backup-jobs/{scene.here}.c.weekly", scene.tokens["viewer"])).body
 
     assert (told["name"], told["ready"], told["last_execution"]) == ("c.weekly", None, None)
     assert (told["schedule"], told["recoverability"]["recoverable"]) == (None, None)
 
 
-async def test_a_sync_job_is_told_as_its_object_says(scene: Scene, client: Client) -> None:
+async def test_a_sync_job_is_told_as_its_object_says(scene: People, client: Client) -> None:
     told = (await get(client, f"/api/db-sync-jobs/{scene.here}.refresh", scene.tokens["viewer"])).body
 
     assert (told["source"], told["target"], told["strategy"]) == ("orders", "staging", "Swap")
@@ -173,7 +154,7 @@ async def test_a_sync_job_is_told_as_its_object_says(scene: Scene, client: Clien
     ],
 )
 async def test_a_filter_leaves_the_backup_jobs_that_were_asked_for(
-    scene: Scene, client: Client, query: str, found: list[str]
+    scene: People, client: Client, query: str, found: list[str]
 ) -> None:
     answer = await get(client, f"/api/backup-jobs?namespace={scene.here}&{query}", scene.tokens["viewer"])
 
@@ -182,14 +163,14 @@ async def test_a_filter_leaves_the_backup_jobs_that_were_asked_for(
 
 @pytest.mark.parametrize(("datasource", "found"), [("orders", 1), ("staging", 1), ("stock", 0)])
 async def test_a_sync_is_found_by_its_source_and_by_its_target(
-    scene: Scene, client: Client, datasource: str, found: int
+    scene: People, client: Client, datasource: str, found: int
 ) -> None:
     answer = await get(client, f"/api/db-sync-jobs?datasource={datasource}", scene.tokens["viewer"])
 
     assert len(answer.body["data"]) == found
 
 
-async def test_pages_are_all_jobs_once_in_one_order(scene: Scene, client: Client) -> None:
+async def test_pages_are_all_jobs_once_in_one_order(scene: People, client: Client) -> None:
     token, found, more = scene.tokens["viewer of all"], list[str](), ""
     whole = [each["id"] for each in (await get(client, "/api/backup-jobs?limit=500", token)).body["data"]]
     while more is not None:
@@ -211,7 +192,7 @@ async def test_pages_are_all_jobs_once_in_one_order(scene: Scene, client: Client
     ],
 )
 async def test_a_query_that_cannot_be_is_refused_by_its_field(
-    scene: Scene, client: Client, path: str, field: str
+    scene: People, client: Client, path: str, field: str
 ) -> None:
     answer = await get(client, path, scene.tokens["viewer"])
 
@@ -220,7 +201,7 @@ async def test_a_query_that_cannot_be_is_refused_by_its_field(
 
 
 @pytest.mark.parametrize("path", ["backup-jobs", "backup-jobs/{here}.b-nightly", "db-sync-jobs/{here}.refresh"])
-async def test_an_answer_that_is_known_is_not_sent_again(scene: Scene, client: Client, path: str) -> None:
+async def test_an_answer_that_is_known_is_not_sent_again(scene: People, client: Client, path: str) -> None:
     path = f"/api/{path.format(here=scene.here)}"
     first = await get(client, path, scene.tokens["viewer"])
     again = await get(client, path, scene.tokens["viewer"], {"If-None-Match": first.headers["ETag"]})
@@ -229,13 +210,13 @@ async def test_an_answer_that_is_known_is_not_sent_again(scene: Scene, client: C
 
 
 @pytest.mark.parametrize("job", ["{here}.nothing", "nowhere.nightly", "nightly", "{here}.refresh", "{there}.nightly"])
-async def test_a_job_that_the_caller_cannot_know_is_not_found(scene: Scene, client: Client, job: str) -> None:
+async def test_a_job_that_the_caller_cannot_know_is_not_found(scene: People, client: Client, job: str) -> None:
     path = f"/api/backup-jobs/{job.format(here=scene.here, there=scene.there)}"
 
     assert (await get(client, path, scene.tokens["viewer"])).status == 404
 
 
-async def test_changes_and_deletions_are_told_within_seconds(scene: Scene, client: Client, kube: Kubernetes) -> None:
+async def test_changes_and_deletions_are_told_within_seconds(scene: People, client: Client, kube: Kubernetes) -> None:
     path = objects_path(BACKUP_JOB, scene.here, "a-hourly")
 
     async def suspended() -> list[str]:
@@ -257,19 +238,23 @@ async def test_changes_and_deletions_are_told_within_seconds(scene: Scene, clien
 
 @pytest.fixture
 async def cut_off(
-    scene: Scene, apiserver: ApiServer, recorded: History, queue: Queue, monkeypatch: pytest.MonkeyPatch
+    scene: People, apiserver: ApiServer, recorded: History, queue: Queue, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[tuple[Client, Valve]]:
     """A sidecar whose way to the API server can be held, and which notices that early."""
     monkeypatch.setattr("dataguardian.api.watched.WATCH_SECONDS", 1)
     monkeypatch.setattr("dataguardian.api.watched.STALE_S", 3.0)
     with Valve(apiserver.host, apiserver.port) as way:
-        async with apiserver.connect(through=way) as kube, sidecar(scene, kube, recorded, queue) as opened:
+        async with (
+            apiserver.connect(through=way) as kube,
+            served(Clients(kube=kube, history=recorded, queue=queue)) as opened,
+        ):
+            await until_jobs_are_listed(opened)
             yield opened, way
             way.open()
 
 
 async def test_a_list_is_told_for_a_moment_without_the_api_server_then_refused_and_right_when_it_is_back(
-    scene: Scene, cut_off: tuple[Client, Valve], kube: Kubernetes
+    scene: People, cut_off: tuple[Client, Valve], kube: Kubernetes
 ) -> None:
     client, way = cut_off
     path = f"/api/backup-jobs?namespace={scene.here}"
@@ -301,7 +286,7 @@ async def test_before_the_first_list_it_is_not_said_that_there_are_no_jobs(kube:
 
 
 async def test_an_object_that_cannot_be_read_is_left_out_and_hides_no_other(
-    scene: Scene, kube: Kubernetes, caplog: pytest.LogCaptureFixture
+    scene: People, kube: Kubernetes, caplog: pytest.LogCaptureFixture
 ) -> None:
     watched = Watched(kube, BACKUP_JOB, Scheduled)
 
@@ -318,7 +303,7 @@ async def test_an_object_that_cannot_be_read_is_left_out_and_hides_no_other(
 
 
 async def test_the_executions_of_a_sync_job_are_its_own(
-    scene: Scene, client: Client, recorded: History, postgres_server: PostgresServer, migrated: str
+    scene: People, client: Client, recorded: History, postgres_server: PostgresServer, migrated: str
 ) -> None:
     at = datetime(2026, 11, 24, 2, tzinfo=UTC)
     for number, (namespace, job) in enumerate(
@@ -344,7 +329,7 @@ async def test_the_executions_of_a_sync_job_are_its_own(
 
 
 async def test_who_may_read_a_sync_job_alone_is_told_what_its_executions_need(
-    scene: Scene, client: Client, apiserver: ApiServer
+    scene: People, client: Client, apiserver: ApiServer
 ) -> None:
     account = ["-n", scene.here, "jobs-only"]
     apiserver.kubectl("create", "serviceaccount", *account)

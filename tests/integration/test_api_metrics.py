@@ -20,8 +20,9 @@ from dataguardian.queue import Entry, Queue
 from dataguardian.resources import backup, datasource, restore, storage_location, sync
 
 from .clients import postgres_settings, redis_settings
-from .scrapes import DATASOURCE, JOB, LOCATION, SYNC_JOB, Samples, key, make, scrape
+from .scrapes import DATASOURCE, LOCATION, Samples, key, scrape
 from .services import HOST, PostgresServer, RedisServer, free_port
+from .stored import JOB, SYNC_JOB, make
 
 AT_TWO = "2026-11-24T02:00:00Z"
 AT_THREE = "2026-11-24T03:00:00Z"

@@ -26,8 +26,9 @@ from .apiserver import ApiServer
 from .callers import Client
 from .clients import postgres_settings, until
 from .operators import Operator
-from .scrapes import DATASOURCE, JOB, LOCATION, SYNC_JOB, key, make, of_namespace, read, sidecar, text_of
+from .scrapes import DATASOURCE, LOCATION, key, of_namespace, read, sidecar, text_of
 from .services import PostgresServer, RedisServer, free_port
+from .stored import JOB, SYNC_JOB, make
 
 TWO = datetime(2026, 11, 24, 2, tzinfo=UTC)
 AT_TWO, AT_THREE = "2026-11-24T02:00:00Z", "2026-11-24T03:00:00Z"

@@ -24,8 +24,9 @@ from dataguardian.settings import PostgresSettings
 
 from .clients import postgres_settings, until
 from .schemas import migrate_to
-from .scrapes import DATASOURCE, JOB, SYNC_JOB, Samples, make, of_namespace, read, scrape, sidecar
+from .scrapes import DATASOURCE, Samples, of_namespace, read, scrape, sidecar
 from .services import PostgresServer
+from .stored import JOB, SYNC_JOB, make
 
 TWO = datetime(2026, 11, 24, 2, tzinfo=UTC)
 

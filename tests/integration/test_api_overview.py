@@ -5,29 +5,26 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from aiohttp.test_utils import TestClient, TestServer
 
-from dataguardian.api import app, watched
+from dataguardian.api import watched
 from dataguardian.api.clients import Clients
-from dataguardian.api.state import STATE
 from dataguardian.history import ExecutionRow, History, RunRow, SyncRow
-from dataguardian.kube.client import Kubernetes, KubernetesUnavailable
-from dataguardian.queue import Queue
+from dataguardian.kube.client import Kubernetes
 from dataguardian.resources import backup, sync
 from dataguardian.resources.common import timestamp
 
 from .apiserver import ApiServer
-from .callers import Client, chart_parts, get, token_of
-from .clients import frozen, postgres_settings, redis_settings, until
-from .scrapes import JOB, SYNC_JOB, make
+from .callers import Client, get
+from .clients import frozen, until
+from .people import People, people
 from .services import PostgresServer, RedisServer
+from .sidecars import connected, served, until_jobs_are_listed
+from .stored import JOB, SYNC_JOB, make
 
 PATH = "/api/dashboard/overview"
 NOW = datetime.now(UTC)
@@ -37,55 +34,30 @@ OFFSITE = {"location": "offsite", "key": "prod/1", "state": "Stored"}
 REMOVED = {**STORED, "state": "Removed"}
 
 
-@dataclass(frozen=True, kw_only=True)
-class Place:
-    """Two namespaces, and the tokens of their viewers."""
-
-    here: str
-    there: str
-    viewer: str
-    elsewhere: str
-    nobody: str
-
-
 @pytest.fixture(scope="module")
-def place(apiserver: ApiServer) -> Iterator[Place]:
-    here, there = apiserver.namespace(), apiserver.namespace()
-    with chart_parts(apiserver, "roles"):
-        yield Place(
-            here=here,
-            there=there,
-            viewer=token_of(apiserver, here, "viewer", role="viewer"),
-            elsewhere=token_of(apiserver, there, "viewer", role="viewer"),
-            nobody=token_of(apiserver, here, "nobody", role=None),
-        )
+def callers(apiserver: ApiServer) -> Iterator[People]:
+    with people(apiserver) as made:
+        yield made
 
 
 @pytest.fixture
-async def history(migrated: str, postgres_server: PostgresServer, tmp_path: Path) -> AsyncIterator[History]:
+async def clients(
+    kube: Kubernetes, migrated: str, postgres_server: PostgresServer, redis_server: RedisServer, tmp_path: Path
+) -> AsyncIterator[Clients]:
     postgres_server.sql(migrated, "DELETE FROM backup_executions", "DELETE FROM database_sync_executions")
-    async with History(postgres_settings(postgres_server, migrated, tmp_path)) as opened:
-        yield opened
+    async with connected(kube, postgres_server, migrated, redis_server, tmp_path) as made:
+        yield made
 
 
 @pytest.fixture
-async def client(
-    apiserver: ApiServer, history: History, redis_server: RedisServer, place: Place, tmp_path: Path
-) -> AsyncIterator[Client]:
-    async with (
-        apiserver.connect() as kube,
-        Queue(redis_settings(redis_server, tmp_path)) as queue,
-        TestClient(TestServer(app.make_app(Clients(kube=kube, history=history, queue=queue)))) as opened,
-    ):
-        made = opened.app
-        assert made is not None
+def history(clients: Clients) -> History:
+    return clients.history
 
-        async def are_listed() -> bool:
-            with suppress(KubernetesUnavailable):
-                return all(each.current() is not None for each in (made[STATE].backup_jobs, made[STATE].sync_jobs))
-            return False
 
-        await until(are_listed, what="the jobs were listed", seconds=10)
+@pytest.fixture
+async def client(clients: Clients) -> AsyncIterator[Client]:
+    async with served(clients) as opened:
+        await until_jobs_are_listed(opened)
         yield opened
 
 
@@ -113,7 +85,7 @@ def _common(namespace: str, status: str, ended: datetime | None, ago: timedelta)
     }
 
 
-async def overview(client: Client, token: str, query: str = "") -> Any:
+async def overview(client: Client, token: str | None, query: str = "") -> Any:
     answer = await get(client, PATH + query, token)
     assert answer.status == 200, answer.body
     return answer.body
@@ -124,22 +96,22 @@ def of(counts: list[dict[str, Any]], operation: str) -> dict[str, int]:
     return {name: count for name, count in found.items() if name != "operation"}
 
 
-async def test_executions_are_counted_by_operation_and_state(place: Place, history: History, client: Client) -> None:
+async def test_executions_are_counted_by_operation_and_state(callers: People, history: History, client: Client) -> None:
     for each in (
-        row(place.here, "queued"),
-        row(place.here, "running"),
-        row(place.here, "running", operation="verify"),
-        row(place.here, "completed", ago=HOUR),
-        row(place.here, "failed", ago=2 * DAY),
-        row(place.here, "failed", ago=8 * DAY),
-        sync_row(place.here, "queued"),
-        sync_row(place.here, "cancelled", ago=3 * HOUR),
-        row(place.there, "completed"),
-        row(place.there, "running"),
+        row(callers.here, "queued"),
+        row(callers.here, "running"),
+        row(callers.here, "running", operation="verify"),
+        row(callers.here, "completed", ago=HOUR),
+        row(callers.here, "failed", ago=2 * DAY),
+        row(callers.here, "failed", ago=8 * DAY),
+        sync_row(callers.here, "queued"),
+        sync_row(callers.here, "cancelled", ago=3 * HOUR),
+        row(callers.there, "completed"),
+        row(callers.there, "running"),
     ):
         await history.record(each)
 
-    told = (await overview(client, place.viewer))["executions"]
+    told = (await overview(client, callers.tokens["viewer"]))["executions"]
 
     assert of(told["now"], "backup") == {"queued": 1, "running": 1}
     assert of(told["now"], "verify") == {"queued": 0, "running": 1}
@@ -151,15 +123,17 @@ async def test_executions_are_counted_by_operation_and_state(place: Place, histo
 
 
 async def test_what_runs_is_shown_with_its_progress_where_that_is_known(
-    place: Place, history: History, client: Client
+    callers: People, history: History, client: Client
 ) -> None:
-    progress = {"step": "dump", "bytes": 4096, "at": "2026-11-24T02:10:00.000Z"}
-    known = row(place.here, "running", ago=HOUR, metadata={"progress": progress}, started_at=NOW - HOUR, job="nightly")
-    unknown = sync_row(place.here, "running", ago=2 * HOUR)
-    for each in (known, unknown, row(place.here, "queued"), row(place.there, "running")):
+    progress = {"step": "dump", "bytes": 4096, "at": "2026-11-24T02:00:00.000Z"}
+    known = row(
+        callers.here, "running", ago=HOUR, metadata={"progress": progress}, started_at=NOW - HOUR, job="nightly"
+    )
+    unknown = sync_row(callers.here, "running", ago=2 * HOUR)
+    for each in (known, unknown, row(callers.here, "queued"), row(callers.there, "running")):
         await history.record(each)
 
-    told = (await overview(client, place.viewer))["running"]
+    told = (await overview(client, callers.tokens["viewer"]))["running"]
 
     assert [(each["id"], each["progress"]) for each in told] == [(known.id, progress), (unknown.id, None)]
     assert (told[0]["job"], told[0]["operation"], told[1]["operation"]) == ("nightly", "backup", "sync")
@@ -168,44 +142,44 @@ async def test_what_runs_is_shown_with_its_progress_where_that_is_known(
 
 
 async def test_the_latest_failures_are_shown_newest_first_and_no_more_than_20(
-    place: Place, history: History, client: Client
+    callers: People, history: History, client: Client
 ) -> None:
-    failed = [row(place.here, "failed", ago=number * HOUR, error_code="dump-failed") for number in range(1, 23)]
+    failed = [row(callers.here, "failed", ago=number * HOUR, error_code="dump-failed") for number in range(1, 23)]
     newest = sync_row(
-        place.here, "failed", ago=timedelta(minutes=1), error_code="load-failed", error_message="No room."
+        callers.here, "failed", ago=timedelta(minutes=1), error_code="load-failed", error_message="No room."
     )
-    rows: list[RunRow] = [*failed, newest, row(place.here, "completed"), row(place.there, "failed")]
+    rows: list[RunRow] = [*failed, newest, row(callers.here, "completed"), row(callers.there, "failed")]
     for each in rows:
         await history.record(each)
 
-    told = (await overview(client, place.viewer))["failures"]
+    told = (await overview(client, callers.tokens["viewer"]))["failures"]
 
     assert [each["id"] for each in told] == [newest.id, *(each.id for each in failed[:19])]
     assert (told[0]["error_code"], told[0]["error_message"]) == ("load-failed", "No room.")
 
 
 async def test_storage_is_what_the_rows_say_is_stored_whatever_became_of_them(
-    place: Place, history: History, client: Client, postgres_server: PostgresServer, migrated: str
+    callers: People, history: History, client: Client, postgres_server: PostgresServer, migrated: str
 ) -> None:
-    both = row(place.here, "completed", copies=[STORED, OFFSITE], stored_bytes=100)
-    removed_later = row(place.here, "completed", copies=[STORED], stored_bytes=30)
-    deleted = row(place.here, "completed", copies=[STORED], stored_bytes=7)
-    late = row(place.here, "running")
-    for each in (both, removed_later, deleted, late, row(place.there, "completed", copies=[STORED], stored_bytes=5)):
+    both = row(callers.here, "completed", copies=[STORED, OFFSITE], stored_bytes=100)
+    removed_later = row(callers.here, "completed", copies=[STORED], stored_bytes=30)
+    deleted = row(callers.here, "completed", copies=[STORED], stored_bytes=7)
+    late = row(callers.here, "running")
+    for each in (both, removed_later, deleted, late, row(callers.there, "completed", copies=[STORED], stored_bytes=5)):
         await history.record(each)
     await history.record(_changed(removed_later, copies=[REMOVED]))
     await history.record(_changed(both, copies=[STORED, OFFSITE]))
     await history.record(_changed(late, status="completed", finished_at=NOW, copies=[OFFSITE], stored_bytes=2))
     postgres_server.sql(migrated, "DELETE FROM backup_executions WHERE stored_bytes = 7")
 
-    told = (await overview(client, place.viewer))["storage"]
+    told = (await overview(client, callers.tokens["viewer"]))["storage"]
 
     assert told == {
         "copies": 3,
         "bytes": 202,
         "locations": [
-            {"namespace": place.here, "location": "offsite", "copies": 2, "bytes": 102},
-            {"namespace": place.here, "location": "primary", "copies": 1, "bytes": 100},
+            {"namespace": callers.here, "location": "offsite", "copies": 2, "bytes": 102},
+            {"namespace": callers.here, "location": "primary", "copies": 1, "bytes": 100},
         ],
     }
 
@@ -216,12 +190,12 @@ def _changed(before: ExecutionRow, **changes: Any) -> ExecutionRow:
 
 
 async def test_an_emptied_history_holds_nothing(
-    place: Place, history: History, client: Client, postgres_server: PostgresServer, migrated: str
+    callers: People, history: History, client: Client, postgres_server: PostgresServer, migrated: str
 ) -> None:
-    await history.record(row(place.here, "completed", copies=[STORED], stored_bytes=100))
+    await history.record(row(callers.here, "completed", copies=[STORED], stored_bytes=100))
     postgres_server.sql(migrated, "TRUNCATE backup_executions")
 
-    assert (await overview(client, place.viewer))["storage"] == {"copies": 0, "bytes": 0, "locations": []}
+    assert (await overview(client, callers.tokens["viewer"]))["storage"] == {"copies": 0, "bytes": 0, "locations": []}
 
 
 def condition(kind: str, status: str, reason: str) -> dict[str, Any]:
@@ -243,7 +217,7 @@ FAILED = [condition("Ready", "False", "DumpFailed"), condition("Recoverable", "F
 
 
 async def test_jobs_are_judged_by_their_objects(
-    apiserver: ApiServer, place: Place, kube: Kubernetes, client: Client
+    apiserver: ApiServer, callers: People, kube: Kubernetes, client: Client
 ) -> None:
     soon, passed = timestamp(NOW + HOUR), timestamp(NOW - HOUR)
     old = {"recoverableTo": timestamp(NOW - 9 * DAY)}
@@ -261,17 +235,19 @@ async def test_jobs_are_judged_by_their_objects(
         ),
     }
     for name, (spec, status) in jobs.items():
-        await make(kube, backup.BACKUP_JOB, place.here, name, {**JOB, **spec}, status)
-    await make(kube, sync.DATABASE_SYNC_JOB, place.here, "staging", SYNC_JOB, {"nextScheduleTime": soon})
-    await make(kube, backup.BACKUP_JOB, place.there, "failing", JOB, {"conditions": FAILED, "lastExecution": LAST})
+        await make(kube, backup.BACKUP_JOB, callers.here, name, {**JOB, **spec}, status)
+    await make(kube, sync.DATABASE_SYNC_JOB, callers.here, "staging", SYNC_JOB, {"nextScheduleTime": soon})
+    await make(kube, backup.BACKUP_JOB, callers.there, "failing", JOB, {"conditions": FAILED, "lastExecution": LAST})
 
     async def are_known() -> bool:
-        found = [await overview(client, token) for token in (place.viewer, place.elsewhere)]
+        found = [
+            await overview(client, token) for token in (callers.tokens["viewer"], callers.tokens["viewer elsewhere"])
+        ]
         return [each["jobs"]["total"] for each in found] == [8, 1]
 
     await until(are_known, what="the watch has told of all of them", seconds=10)
-    told = await overview(client, place.viewer)
-    theirs = await overview(client, place.elsewhere)
+    told = await overview(client, callers.tokens["viewer"])
+    theirs = await overview(client, callers.tokens["viewer elsewhere"])
 
     totals = {name: told["jobs"][name] for name in ("total", "suspended", "failing", "overdue")}
     assert totals == {"total": 8, "suspended": 1, "failing": 1, "overdue": 1}
@@ -287,21 +263,21 @@ async def test_jobs_are_judged_by_their_objects(
     assert (theirs["jobs"]["total"], theirs["recoverability"]["not_recoverable"]) == (1, 1)
 
 
-async def test_a_filter_and_a_missing_right_count_for_the_overview_too(place: Place, client: Client) -> None:
-    assert (await get(client, f"{PATH}?namespace={place.here}", place.viewer)).status == 200
+async def test_a_filter_and_a_missing_right_count_for_the_overview_too(callers: People, client: Client) -> None:
+    assert (await get(client, f"{PATH}?namespace={callers.here}", callers.tokens["viewer"])).status == 200
     refused = [
-        await get(client, f"{PATH}?namespace={place.there}", place.viewer),
-        await get(client, PATH, place.nobody),
+        await get(client, f"{PATH}?namespace={callers.there}", callers.tokens["viewer"]),
+        await get(client, PATH, callers.tokens["no role"]),
     ]
     assert [each.status for each in refused] == [403, 403]
     assert "dashboard.read" in refused[1].body["detail"]
 
 
-async def test_the_same_overview_is_not_sent_again(place: Place, history: History, client: Client) -> None:
-    await history.record(row(place.here, "completed", copies=[STORED]))
-    first = await get(client, PATH, place.viewer)
+async def test_the_same_overview_is_not_sent_again(callers: People, history: History, client: Client) -> None:
+    await history.record(row(callers.here, "completed", copies=[STORED]))
+    first = await get(client, PATH, callers.tokens["viewer"])
 
-    again = await get(client, PATH, place.viewer, {"If-None-Match": first.headers["ETag"]})
+    again = await get(client, PATH, callers.tokens["viewer"], {"If-None-Match": first.headers["ETag"]})
 
     assert again.status == 304
 
@@ -314,17 +290,17 @@ async def test_the_same_overview_is_not_sent_again(place: Place, history: Histor
     ],
 )
 async def test_half_an_overview_is_answered_in_time_while_the_other_half_is_away(
-    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, place: Place, client: Client,
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, callers: People, client: Client,
     away: str, unavailable: list[str], missing: set[str],
 ) -> None:  # fmt: skip
-    whole = await overview(client, place.viewer)  # and who the caller is, which is remembered for 10 s
+    whole = await overview(client, callers.tokens["viewer"])  # and who the caller is, which is remembered for 10 s
     with frozen(request.getfixturevalue(away)), monkeypatch.context() as patched:
         if away == "apiserver":
             patched.setattr(watched, "STALE_S", 0)  # long ago enough
         began = time.monotonic()
-        half = await overview(client, place.viewer)
+        half = await overview(client, callers.tokens["viewer"])
         took = time.monotonic() - began
-    again = await overview(client, place.viewer)
+    again = await overview(client, callers.tokens["viewer"])
 
     assert (whole["unavailable"], half["unavailable"], again["unavailable"]) == ([], unavailable, [])
     assert {name for name, part in half.items() if part is None} == missing

@@ -7,31 +7,26 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from aiohttp.test_utils import TestClient, TestServer
 
-from dataguardian.api import app
-from dataguardian.api.clients import Clients
 from dataguardian.history import ExecutionRow, History
 from dataguardian.kube.client import JSON, Kubernetes, objects_path
-from dataguardian.queue import Queue
 from dataguardian.resources import restore
 from dataguardian.resources.backup import BACKUP_EXECUTION
 from dataguardian.resources.restore import RestoreRequest
-from dataguardian.workers.operations import RUN_KINDS
-from dataguardian.workers.rows import row_of
 
 from .apiserver import ApiServer
-from .callers import Client, Told, chart_parts, get, post, token_of
-from .clients import postgres_settings, redis_settings
+from .callers import Client, Told, get, post, token_of
+from .people import People, people
 from .services import PostgresServer, RedisServer, wait_until
-from .stored import COPY, create
+from .sidecars import connected, served
+from .stored import COPY, change, make
 
 AT = datetime(2026, 11, 24, 2, tzinfo=UTC)
 COMPLETED: JSON = {"phase": "Completed", "copies": [COPY]}
@@ -40,14 +35,8 @@ VERIFY: JSON = {"confirmation_phrase": "VERIFICAR RESTORE", "verification_mode":
 DRY_RUN: JSON = {"dry_run": True}
 
 
-@dataclass(frozen=True, kw_only=True)
-class Scene:
+class Scene(People):
     """A namespace with backups, another one, and who may do what."""
-
-    apiserver: ApiServer
-    here: str
-    there: str
-    tokens: dict[str, str | None] = field(repr=False)
 
     def kept_elsewhere(self) -> JSON:
         """The body of a verification whose database stays where others may read it."""
@@ -71,16 +60,9 @@ class Scene:
 
 @pytest.fixture(scope="module")
 def scene(apiserver: ApiServer) -> Iterator[Scene]:
-    here, there = apiserver.namespace(), apiserver.namespace()
-    with chart_parts(apiserver, "roles", "admission"):
-        roles = ("viewer", "operator", "verifier", "admin")
-        tokens = {role: token_of(apiserver, here, role, role=role) for role in roles}
-        for role in ("viewer", "admin"):
-            tokens[f"{role} elsewhere"] = token_of(apiserver, there, role, role=role)
-        tokens["no role"] = token_of(apiserver, here, "no-role", role=None)
-        made = Scene(
-            apiserver=apiserver, here=here, there=there, tokens={**tokens, "nobody": None, "a stranger": "stranger"}
-        )
+    with people(apiserver) as callers:
+        made = Scene(**vars(callers))
+        assert made.tokens["verifier"]  # so that the account is there
         spec = {"backupExecutionRef": {"name": "any"}, "confirmationPhrase": "RESTAURAR"}
         # A policy counts some moments after it was made.
         wait_until(lambda: "needs the verb" in made.refusal("verifier", spec), what="the policy counts")
@@ -113,7 +95,7 @@ class Stage:
         """A new BackupExecution and its row."""
         name = name or f"nightly-{uuid.uuid4().hex[:8]}"
         spec = {"backupJobRef": {"name": "nightly"}}
-        made = await create(self.kube, BACKUP_EXECUTION, self.scene.here, name, spec, status)
+        made = await make(self.kube, BACKUP_EXECUTION, self.scene.here, name, spec, status)
         backup = Backup(name=name, id=made["metadata"]["uid"])
         await self.record(id=backup.id, operation="backup", name=name)
         return backup
@@ -140,11 +122,10 @@ async def stage(
     tmp_path: Path,
 ) -> AsyncIterator[Stage]:  # fmt: skip
     async with (
-        History(postgres_settings(postgres_server, migrated, tmp_path)) as history,
-        Queue(redis_settings(redis_server, tmp_path)) as queue,
-        TestClient(TestServer(app.make_app(Clients(kube=kube, history=history, queue=queue)))) as opened,
+        connected(kube, postgres_server, migrated, redis_server, tmp_path) as clients,
+        served(clients) as client,
     ):
-        yield Stage(scene=scene, kube=kube, history=history, client=opened)
+        yield Stage(scene=scene, kube=kube, history=clients.history, client=client)
 
 
 STATUS: dict[str, tuple[int, int, int, int]] = {
@@ -471,12 +452,9 @@ async def test_an_execution_tells_what_its_verification_or_dry_run_found_and_lis
     backup = await stage.backup()
     asked = [(await stage.ask(backup, body)).body for body in (VERIFY, DRY_RUN)]
     for each, status in zip(asked, ({"verification": verification}, {"preview": preview}), strict=True):
-        path = objects_path(restore.KIND, stage.scene.here, each["name"])
+        run = await stage.kube.get(objects_path(restore.KIND, stage.scene.here, each["name"]))
         ended = {"phase": "Completed", "completionTime": "2026-11-25T02:00:00Z", **status}
-        made = RestoreRequest.read(await stage.kube.patch(path + "/status", {"status": ended}))
-        row = row_of(RUN_KINDS["restore"], made, observed_at=datetime.now(UTC))
-        assert row is not None
-        await stage.history.record(row)
+        await change(stage.kube, stage.history, restore.KIND, run, ended)
 
     token = stage.scene.tokens["viewer"]
     verified, looked = [(await get(stage.client, f"/api/executions/{each['id']}", token)).body for each in asked]

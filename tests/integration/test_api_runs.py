@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from dataguardian.api.clients import Clients
 from dataguardian.domain.executions import TERMINAL
 from dataguardian.history import History
 from dataguardian.history.migrate import migrate
@@ -22,8 +23,10 @@ from dataguardian.resources.sync import DATABASE_SYNC_EXECUTION, DATABASE_SYNC_J
 from .apiserver import ApiServer
 from .callers import Client, Told, get, post, token_of
 from .clients import frozen, postgres_settings, until
-from .job_scenes import BACKUP, SYNC, Scene, clear, make, scene_on, sidecar
+from .people import People, people
 from .services import PostgresServer
+from .sidecars import served, until_jobs_are_listed
+from .stored import JOB, SYNC_JOB, clear_jobs, make
 
 LONG = "a-job-whose-name-has-the-most-characters"
 KEY = "Idempotency-Key"
@@ -31,22 +34,22 @@ JSON_TYPE = {"Content-Type": "application/json"}
 
 
 @pytest.fixture(scope="module")
-def people(apiserver: ApiServer) -> Iterator[Scene]:
-    with scene_on(apiserver) as made:
+def callers(apiserver: ApiServer) -> Iterator[People]:
+    with people(apiserver) as made:
         yield made
 
 
 @pytest.fixture
-async def scene(people: Scene, kube: Kubernetes) -> AsyncIterator[Scene]:
+async def scene(callers: People, kube: Kubernetes) -> AsyncIterator[People]:
     """A BackupJob, one that is suspended and a DatabaseSyncJob; no runs."""
-    await make(kube, BACKUP_JOB, people.here, "nightly", BACKUP)
-    await make(kube, BACKUP_JOB, people.here, LONG, {**BACKUP, "suspend": True})
-    await make(kube, DATABASE_SYNC_JOB, people.here, "refresh", SYNC)
-    yield people
-    await clear(kube, people.here)
+    await make(kube, BACKUP_JOB, callers.here, "nightly", JOB)
+    await make(kube, BACKUP_JOB, callers.here, LONG, {**JOB, "suspend": True})
+    await make(kube, DATABASE_SYNC_JOB, callers.here, "refresh", SYNC_JOB)
+    yield callers
+    await clear_jobs(kube, callers.here)
     for kind in (BACKUP_EXECUTION, DATABASE_SYNC_EXECUTION):
-        for run in await runs(kube, people, kind):
-            await kube.delete(objects_path(kind, people.here, run["metadata"]["name"]))
+        for run in await runs(kube, callers, kind):
+            await kube.delete(objects_path(kind, callers.here, run["metadata"]["name"]))
 
 
 @pytest.fixture
@@ -56,21 +59,24 @@ async def recorded(migrated: str, postgres_server: PostgresServer, tmp_path: Pat
 
 
 @pytest.fixture
-async def client(scene: Scene, kube: Kubernetes, recorded: History, queue: Queue) -> AsyncIterator[Client]:
-    async with sidecar(scene, kube, recorded, queue) as opened:
+async def client(scene: People, kube: Kubernetes, recorded: History, queue: Queue) -> AsyncIterator[Client]:
+    async with served(Clients(kube=kube, history=recorded, queue=queue)) as opened:
+        await until_jobs_are_listed(opened)
         yield opened
 
 
 @pytest.fixture
-def path(scene: Scene) -> str:
+def path(scene: People) -> str:
     return f"/api/backup-jobs/{scene.here}.nightly/run"
 
 
-async def runs(kube: Kubernetes, scene: Scene, kind: Kind[Any] = BACKUP_EXECUTION) -> list[JSON]:
+async def runs(kube: Kubernetes, scene: People, kind: Kind[Any] = BACKUP_EXECUTION) -> list[JSON]:
     return (await kube.list(objects_path(kind, scene.here)))[0]
 
 
-async def test_a_backup_is_started_and_found_at_once(scene: Scene, client: Client, kube: Kubernetes, path: str) -> None:
+async def test_a_backup_is_started_and_found_at_once(
+    scene: People, client: Client, kube: Kubernetes, path: str
+) -> None:
     told = await post(client, path, scene.tokens["operator"])
     found = await get(client, told.headers["Location"], scene.tokens["operator"])
 
@@ -83,7 +89,9 @@ async def test_a_backup_is_started_and_found_at_once(scene: Scene, client: Clien
     assert found.body.items() >= told.body.items()
 
 
-async def test_a_sync_is_started_and_is_an_execution_of_its_job(scene: Scene, client: Client, kube: Kubernetes) -> None:
+async def test_a_sync_is_started_and_is_an_execution_of_its_job(
+    scene: People, client: Client, kube: Kubernetes
+) -> None:
     job = f"/api/db-sync-jobs/{scene.here}.refresh"
 
     told = await post(client, f"{job}/run", scene.tokens["operator"], {})
@@ -95,16 +103,16 @@ async def test_a_sync_is_started_and_is_an_execution_of_its_job(scene: Scene, cl
     assert [each["id"] for each in listed.body["data"]] == [told.body["id"]]
 
 
-async def test_a_suspended_job_with_the_longest_name_can_be_run_by_hand(scene: Scene, client: Client) -> None:
+async def test_a_suspended_job_with_the_longest_name_can_be_run_by_hand(scene: People, client: Client) -> None:
     told = await post(client, f"/api/backup-jobs/{scene.here}.{LONG}/run", scene.tokens["operator"])
 
     assert (told.status, told.body["job"]) == (202, LONG)
 
 
 async def test_a_run_of_a_job_that_was_made_a_moment_ago_is_taken(
-    scene: Scene, client: Client, kube: Kubernetes
+    scene: People, client: Client, kube: Kubernetes
 ) -> None:
-    await make(kube, BACKUP_JOB, scene.here, "new", BACKUP)
+    await make(kube, BACKUP_JOB, scene.here, "new", JOB)
 
     told = await post(client, f"/api/backup-jobs/{scene.here}.new/run", scene.tokens["operator"])
 
@@ -123,7 +131,7 @@ ANSWERED = {
 
 
 @pytest.mark.parametrize("who", ANSWERED)
-async def test_what_each_caller_is_answered(scene: Scene, client: Client, kube: Kubernetes, who: str) -> None:
+async def test_what_each_caller_is_answered(scene: People, client: Client, kube: Kubernetes, who: str) -> None:
     of_backup = await post(client, f"/api/backup-jobs/{scene.here}.nightly/run", scene.tokens[who])
     of_sync = await post(client, f"/api/db-sync-jobs/{scene.here}.refresh/run", scene.tokens[who])
 
@@ -131,7 +139,7 @@ async def test_what_each_caller_is_answered(scene: Scene, client: Client, kube: 
     assert len(await runs(kube, scene)) == (ANSWERED[who] == 202)
 
 
-async def test_a_viewer_is_told_which_permission_is_missing(scene: Scene, client: Client, path: str) -> None:
+async def test_a_viewer_is_told_which_permission_is_missing(scene: People, client: Client, path: str) -> None:
     told = await post(client, path, scene.tokens["viewer"])
 
     assert told.body["code"] == "forbidden"
@@ -140,7 +148,7 @@ async def test_a_viewer_is_told_which_permission_is_missing(scene: Scene, client
 
 
 @pytest.mark.parametrize("job", ["{here}.nothing", "{here}.refresh", "nowhere.nightly", "nightly"])
-async def test_a_job_that_is_not_there_is_not_run(scene: Scene, client: Client, kube: Kubernetes, job: str) -> None:
+async def test_a_job_that_is_not_there_is_not_run(scene: People, client: Client, kube: Kubernetes, job: str) -> None:
     told = await post(client, f"/api/backup-jobs/{job.format(here=scene.here)}/run", scene.tokens["admin"])
 
     assert (told.status, told.body["code"]) == (404, "not-found")
@@ -160,7 +168,7 @@ async def test_a_job_that_is_not_there_is_not_run(scene: Scene, client: Client, 
     ],
 )
 async def test_a_body_is_not_needed_and_is_checked(
-    scene: Scene, client: Client, path: str, text: str, headers: dict[str, str], status: int, says: str
+    scene: People, client: Client, path: str, text: str, headers: dict[str, str], status: int, says: str
 ) -> None:
     bearer = {"Authorization": f"Bearer {scene.tokens['operator']}"}
     async with client.post(path, data=text or None, headers={**bearer, **headers}) as answer:
@@ -171,7 +179,7 @@ async def test_a_body_is_not_needed_and_is_checked(
 
 
 async def test_it_is_the_caller_whom_the_api_server_lets_create_the_run(
-    scene: Scene, client: Client, path: str, apiserver: ApiServer, monkeypatch: pytest.MonkeyPatch
+    scene: People, client: Client, path: str, apiserver: ApiServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("dataguardian.api.access.YES_S", 600)
     token = token_of(apiserver, scene.here, "former", role="operator")
@@ -189,7 +197,9 @@ async def test_it_is_the_caller_whom_the_api_server_lets_create_the_run(
     assert f"system:serviceaccount:{scene.here}:former" in refused.body["detail"]
 
 
-async def test_the_same_key_gives_the_same_execution(scene: Scene, client: Client, kube: Kubernetes, path: str) -> None:
+async def test_the_same_key_gives_the_same_execution(
+    scene: People, client: Client, kube: Kubernetes, path: str
+) -> None:
     key = {KEY: "monday's backup"}
     first, again = [await post(client, path, scene.tokens["operator"], headers=key) for _ in range(2)]
     other = await post(client, path, scene.tokens["operator"], headers={KEY: "tuesday's backup"})
@@ -202,7 +212,7 @@ async def test_the_same_key_gives_the_same_execution(scene: Scene, client: Clien
 
 
 async def test_a_key_that_comes_many_times_at_once_is_one_run(
-    scene: Scene, client: Client, kube: Kubernetes, path: str
+    scene: People, client: Client, kube: Kubernetes, path: str
 ) -> None:
     told = await asyncio.gather(
         *(post(client, path, scene.tokens["operator"], headers={KEY: "at once"}) for _ in range(12))
@@ -213,14 +223,14 @@ async def test_a_key_that_comes_many_times_at_once_is_one_run(
 
 
 async def test_requests_without_a_key_are_runs_of_their_own(
-    scene: Scene, client: Client, kube: Kubernetes, path: str
+    scene: People, client: Client, kube: Kubernetes, path: str
 ) -> None:
     told = [await post(client, path, scene.tokens["operator"]) for _ in range(2)]
 
     assert len({each.body["id"] for each in told}) == len(await runs(kube, scene)) == 2
 
 
-async def end(kube: Kubernetes, scene: Scene, told: Told) -> str:
+async def end(kube: Kubernetes, scene: People, told: Told) -> str:
     """Let the run complete, as the operator does; the path of its object."""
     object_path = objects_path(BACKUP_EXECUTION, scene.here, told.body["name"])
     at = "2026-11-24T02:00:00Z"
@@ -230,7 +240,7 @@ async def end(kube: Kubernetes, scene: Scene, told: Told) -> str:
 
 
 async def test_a_key_gives_its_execution_also_after_that_has_ended_and_after_its_object_is_gone(
-    scene: Scene, client: Client, kube: Kubernetes, path: str
+    scene: People, client: Client, kube: Kubernetes, path: str
 ) -> None:
     send = [client, path, scene.tokens["operator"], None, {KEY: "long ago"}]
     first = await post(*send)  # type: ignore[arg-type]  # the same five each time
@@ -247,7 +257,7 @@ async def test_a_key_gives_its_execution_also_after_that_has_ended_and_after_its
 
 
 async def test_a_key_that_came_with_another_request_is_refused(
-    scene: Scene, client: Client, kube: Kubernetes, path: str
+    scene: People, client: Client, kube: Kubernetes, path: str
 ) -> None:
     first = await post(client, path, scene.tokens["operator"], headers={KEY: "one"})
     another = {"metadata": {"annotations": {"dataguardian.io/request": "of something else"}}}
@@ -260,7 +270,7 @@ async def test_a_key_that_came_with_another_request_is_refused(
 
 @pytest.mark.parametrize("key", ["", "x" * 256, "schlüssel", "two\twords"])
 async def test_a_key_that_is_none_is_refused_by_its_header(
-    scene: Scene, client: Client, kube: Kubernetes, path: str, key: str
+    scene: People, client: Client, kube: Kubernetes, path: str, key: str
 ) -> None:
     told = await post(client, path, scene.tokens["operator"], headers={KEY: key})
 
@@ -269,24 +279,28 @@ async def test_a_key_that_is_none_is_refused_by_its_header(
     assert await runs(kube, scene) == []
 
 
-async def test_a_key_may_have_255_characters(scene: Scene, client: Client, path: str) -> None:
+async def test_a_key_may_have_255_characters(scene: People, client: Client, path: str) -> None:
     assert (await post(client, path, scene.tokens["operator"], headers={KEY: "~" * 255})).status == 202
 
 
 @pytest.fixture
 async def without_postgres(
-    scene: Scene, kube: Kubernetes, queue: Queue, fragile_postgres: PostgresServer, tmp_path: Path
+    scene: People, kube: Kubernetes, queue: Queue, fragile_postgres: PostgresServer, tmp_path: Path
 ) -> AsyncIterator[Client]:
     """The API, whose Postgres the test may stop."""
     fragile_postgres.start()
     settings = postgres_settings(fragile_postgres, fragile_postgres.database(), tmp_path)
     migrate(settings, deadline_s=10)
-    async with History(settings) as history, sidecar(scene, kube, history, queue) as opened:
+    async with (
+        History(settings) as history,
+        served(Clients(kube=kube, history=history, queue=queue)) as opened,
+    ):
+        await until_jobs_are_listed(opened)
         yield opened
 
 
 async def test_a_run_is_accepted_without_postgres(
-    scene: Scene, without_postgres: Client, kube: Kubernetes, path: str, fragile_postgres: PostgresServer
+    scene: People, without_postgres: Client, kube: Kubernetes, path: str, fragile_postgres: PostgresServer
 ) -> None:
     fragile_postgres.stop()
 
@@ -297,7 +311,7 @@ async def test_a_run_is_accepted_without_postgres(
 
 
 async def test_a_run_is_accepted_in_time_while_postgres_is_frozen(
-    scene: Scene, without_postgres: Client, kube: Kubernetes, path: str, fragile_postgres: PostgresServer
+    scene: People, without_postgres: Client, kube: Kubernetes, path: str, fragile_postgres: PostgresServer
 ) -> None:
     with frozen(fragile_postgres):
         told = await post(without_postgres, path, scene.tokens["operator"], headers={KEY: "cold"})
@@ -307,7 +321,7 @@ async def test_a_run_is_accepted_in_time_while_postgres_is_frozen(
 
 
 async def test_what_the_cluster_s_policy_forbids_is_refused_with_its_words(
-    scene: Scene, client: Client, path: str, apiserver: ApiServer
+    scene: People, client: Client, path: str, apiserver: ApiServer
 ) -> None:
     name = f"{scene.here}-freeze"
     validation = {"expression": "false", "message": "no runs in the freeze", "reason": "Forbidden"}
@@ -343,7 +357,7 @@ async def test_what_the_cluster_s_policy_forbids_is_refused_with_its_words(
 
 
 async def test_what_the_schema_forbids_is_told_with_the_words_of_the_api_server(
-    scene: Scene, client: Client, path: str, apiserver: ApiServer, monkeypatch: pytest.MonkeyPatch
+    scene: People, client: Client, path: str, apiserver: ApiServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("dataguardian.api.starting.RUN_NAME_MAX", 80)
     monkeypatch.setattr("dataguardian.api.starting.NAME_DIGITS", 50)
@@ -355,10 +369,10 @@ async def test_what_the_schema_forbids_is_told_with_the_words_of_the_api_server(
 
 
 async def test_a_namespace_that_is_being_deleted_takes_no_run(
-    client: Client, scene: Scene, kube: Kubernetes, apiserver: ApiServer
+    client: Client, scene: People, kube: Kubernetes, apiserver: ApiServer
 ) -> None:
     leaving = apiserver.namespace()
-    await make(kube, BACKUP_JOB, leaving, "nightly", BACKUP)
+    await make(kube, BACKUP_JOB, leaving, "nightly", JOB)
     token = token_of(apiserver, leaving, "operator", role="operator")
     apiserver.kubectl("delete", "namespace", leaving, "--wait=false")
 
@@ -368,9 +382,9 @@ async def test_a_namespace_that_is_being_deleted_takes_no_run(
     assert "is being deleted" in told.body["remedy"]
 
 
-async def test_a_full_quota_is_told(client: Client, scene: Scene, kube: Kubernetes, apiserver: ApiServer) -> None:
+async def test_a_full_quota_is_told(client: Client, scene: People, kube: Kubernetes, apiserver: ApiServer) -> None:
     full = apiserver.namespace()
-    await make(kube, BACKUP_JOB, full, "nightly", BACKUP)
+    await make(kube, BACKUP_JOB, full, "nightly", JOB)
     token = token_of(apiserver, full, "operator", role="operator")
     counted = "count/backupexecutions.dataguardian.io"
     quotas = f"/api/v1/namespaces/{full}/resourcequotas"

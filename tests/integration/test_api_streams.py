@@ -23,14 +23,15 @@ from dataguardian.api.clients import Clients
 from dataguardian.domain.line_id import LineId
 from dataguardian.history import ExecutionRow, History, LogLine, reading
 from dataguardian.history.migrate import migrate
-from dataguardian.kube.client import Absent, Conflict, Expired
+from dataguardian.kube.client import Absent, Conflict, Expired, Kubernetes
 from dataguardian.live_log import LiveLine, LiveLog
-from dataguardian.queue import Queue
 
 from .apiserver import ApiServer
-from .callers import Client, chart_parts, get, token_of
-from .clients import postgres_settings, redis_settings, until
+from .callers import Client, bearer, get, token_of
+from .clients import postgres_settings, until
+from .people import People, people
 from .services import PostgresServer, RedisServer
+from .sidecars import connected, served
 from .streaming import Event, Stream, opened
 
 STREAM = "/api/executions/stream"
@@ -39,68 +40,65 @@ LINES = [LogLine(ts="2026-11-24T02:00:00.000Z", level="info", message=f"[BACKUP]
 
 @dataclass(frozen=True, kw_only=True)
 class Scene:
-    """A namespace, who may read it, and history."""
+    """Who may read what, and what the API works with."""
 
-    apiserver: ApiServer
-    namespace: str
-    viewer: str
-    elsewhere: str
-    elsewhere_namespace: str
-    history: History
-    queue: Queue
+    people: People
+    clients: Clients
+
+    @property
+    def viewer(self) -> str | None:
+        """The token of who may read the first namespace."""
+        return self.people.tokens["viewer"]
+
+    @property
+    def elsewhere(self) -> str | None:
+        """The token of who may read the second one."""
+        return self.people.tokens["viewer elsewhere"]
 
     async def record(self, status: str = "running", **known: object) -> ExecutionRow:
         at = datetime.now(UTC)
         row = ExecutionRow(
-            id=str(uuid.uuid4()), namespace=self.namespace, name="nightly-1", job="nightly", operation="backup",
+            id=str(uuid.uuid4()), namespace=self.people.here, name="nightly-1", job="nightly", operation="backup",
             trigger="schedule", status="running", queued_at=at, observed_at=at,
         )  # fmt: skip
         ended = {} if status == "running" else {"finished_at": at}
         row = replace(row, **{"status": status, **ended, **known})  # type: ignore[arg-type]  # fields of the test's
-        await self.history.record(row)
+        await self.clients.history.record(row)
         return row
 
     async def end(self, row: ExecutionRow, lines: list[LogLine]) -> None:
-        await self.history.record(replace(row, status="completed", finished_at=datetime.now(UTC), logs=lines))
+        await self.clients.history.record(replace(row, status="completed", finished_at=datetime.now(UTC), logs=lines))
 
 
 @pytest.fixture(scope="module")
-def people(apiserver: ApiServer) -> Iterator[tuple[str, str, str, str]]:
-    """A namespace, a viewer of it, and one of another."""
-    here, there = apiserver.namespace(), apiserver.namespace()
-    with chart_parts(apiserver, "roles"):
-        yield (
-            here,
-            token_of(apiserver, here, "viewer", role="viewer"),
-            token_of(apiserver, there, "viewer", role="viewer"),
-            there,
-        )
+def callers(apiserver: ApiServer) -> Iterator[People]:
+    with people(apiserver) as made:
+        yield made
+
+
+@pytest.fixture
+def live_log(request: pytest.FixtureRequest) -> RedisServer:
+    """Where the live log is: the test's own Redis, when it has one to end."""
+    has_own = "own_redis" in request.node.fixturenames
+    found: RedisServer = request.getfixturevalue("own_redis" if has_own else "redis_server")
+    return found
 
 
 @pytest.fixture
 async def scene(
-    people: tuple[str, str, str, str], apiserver: ApiServer, migrated: str, postgres_server: PostgresServer,
-    own_redis: RedisServer, tmp_path: Path,
+    callers: People, kube: Kubernetes, migrated: str, postgres_server: PostgresServer, live_log: RedisServer,
+    tmp_path: Path,
 ) -> AsyncIterator[Scene]:  # fmt: skip
-    namespace, viewer, elsewhere, there = people
-    async with (
-        History(postgres_settings(postgres_server, migrated, tmp_path)) as history,
-        Queue(redis_settings(own_redis, tmp_path)) as queue,
-    ):
-        yield Scene(
-            apiserver=apiserver, namespace=namespace, viewer=viewer, elsewhere=elsewhere, elsewhere_namespace=there,
-            history=history, queue=queue,
-        )  # fmt: skip
+    async with connected(kube, postgres_server, migrated, live_log, tmp_path) as clients:
+        yield Scene(people=callers, clients=clients)
 
 
 @pytest.fixture
-async def server(scene: Scene, apiserver: ApiServer) -> AsyncIterator[TestServer]:
-    async with apiserver.connect() as kube:
-        made = app.make_app(Clients(kube=kube, history=scene.history, queue=scene.queue))
-        started = TestServer(made, socket_factory=small_socket)
-        await started.start_server()
-        yield started
-        await started.close()
+async def server(scene: Scene) -> AsyncIterator[TestServer]:
+    started = TestServer(app.make_app(scene.clients), socket_factory=small_socket)
+    await started.start_server()
+    yield started
+    await started.close()
 
 
 def small_socket(host: str, port: int, family: socket.AddressFamily) -> socket.socket:
@@ -209,7 +207,7 @@ async def test_a_caller_holds_a_bounded_number_of_streams(scene: Scene, client: 
     assert plain.status == 200
 
     async def has_a_place_again() -> bool:
-        headers = {"Authorization": f"Bearer {scene.viewer}", "Accept": "text/event-stream"}
+        headers = {**bearer(scene.viewer), "Accept": "text/event-stream"}
         async with client.get(log_of(row), headers=headers) as answer:
             return answer.status == 200
 
@@ -233,7 +231,7 @@ async def test_a_reader_that_lags_far_behind_is_told_to_come_back(
     async with opened(client, STREAM, scene.viewer) as stream:
         await until_ready(stream)
         monkeypatch.setattr(changes, "HELD", 1)
-        async with scene.history.connection() as connection:  # all three at one look
+        async with scene.clients.history.connection() as connection:  # all three at one look
             for row in rows:
                 await connection.execute("UPDATE backup_executions SET job = 'other' WHERE id = %s", [row.id])
         told = await stream.rest()
@@ -249,7 +247,7 @@ async def test_more_changes_than_are_remembered_end_in_a_reset(
     async with opened(client, STREAM, scene.viewer) as stream:
         await until_ready(stream)
         monkeypatch.setattr(changes, "TOLD", 2)
-        async with scene.history.connection() as connection:
+        async with scene.clients.history.connection() as connection:
             ids = [row.id for row in rows]
             await connection.execute("UPDATE backup_executions SET job = 'other' WHERE id = ANY (%s)", [ids])
         told = await stream.rest()
@@ -275,34 +273,20 @@ async def test_a_silent_stream_is_kept_open_by_heartbeats(
     assert stream.comments
 
 
-async def test_a_right_that_is_taken_away_ends_the_stream(
-    scene: Scene, client: Client, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("taken", "reason"), [("rolebinding", "forbidden"), ("serviceaccount", "unauthenticated")])
+async def test_a_right_that_is_taken_away_and_a_token_that_is_revoked_end_the_stream(
+    scene: Scene, client: Client, monkeypatch: pytest.MonkeyPatch, taken: str, reason: str
 ) -> None:
     monkeypatch.setattr(streams, "CHECK_S", 0.2)
     monkeypatch.setattr(access, "YES_S", 0.2)
     name = f"leaver-{uuid.uuid4().hex[:8]}"
-    token = token_of(scene.apiserver, scene.namespace, name, role="viewer")
+    token = token_of(scene.people.apiserver, scene.people.here, name, role="viewer")
     row = await scene.record()
     async with opened(client, log_of(row), token) as stream:
-        scene.apiserver.kubectl("delete", "rolebinding", name, "-n", scene.namespace)
+        scene.people.apiserver.kubectl("delete", taken, name, "-n", scene.people.here)
         told = await stream.rest()
 
-    assert [(each.name, each.data["reason"]) for each in told] == [("end", "forbidden")]
-
-
-async def test_a_token_that_is_revoked_ends_the_stream(
-    scene: Scene, client: Client, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(streams, "CHECK_S", 0.2)
-    monkeypatch.setattr(access, "YES_S", 0.2)
-    name = f"leaver-{uuid.uuid4().hex[:8]}"
-    token = token_of(scene.apiserver, scene.namespace, name, role="viewer")
-    row = await scene.record()
-    async with opened(client, log_of(row), token) as stream:
-        scene.apiserver.kubectl("delete", "serviceaccount", name, "-n", scene.namespace)
-        told = await stream.rest()
-
-    assert [(each.name, each.data["reason"]) for each in told] == [("end", "unauthenticated")]
+    assert [(each.name, each.data["reason"]) for each in told] == [("end", reason)]
 
 
 @pytest.mark.parametrize("error", [Absent, Conflict, Expired])
@@ -357,7 +341,7 @@ async def live(scene: Scene, row: ExecutionRow, *numbers: int) -> None:
         )
         for n in numbers
     ]
-    await LiveLog(scene.queue.client).add(lines)
+    await LiveLog(scene.clients.queue.client).add(lines)
 
 
 async def test_a_running_execution_tells_lines_and_progress_as_they_come(scene: Scene, client: Client) -> None:
@@ -445,7 +429,7 @@ async def test_without_redis_a_stream_tells_what_is_recorded(
 
 
 async def test_fifty_readers_of_one_execution_cost_one_look_a_second(
-    scene: Scene, client: Client, own_redis: RedisServer, monkeypatch: pytest.MonkeyPatch
+    scene: Scene, client: Client, live_log: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(streams, "PER_CALLER", 50)
     row = await scene.record()
@@ -453,10 +437,10 @@ async def test_fifty_readers_of_one_execution_cost_one_look_a_second(
     async with AsyncExitStack() as stack:
         readers = [await stack.enter_async_context(opened(client, log_of(row), scene.viewer)) for _ in range(50)]
         await asyncio.gather(*(each.until(lambda event: event.name == "line") for each in readers))
-        before, at = looks(own_redis), time.monotonic()
+        before, at = looks(live_log), time.monotonic()
         await live(scene, row, 2)
         await asyncio.gather(*(each.until(lambda event: event.id == "5-2") for each in readers))
-        made, seconds = looks(own_redis) - before, time.monotonic() - at
+        made, seconds = looks(live_log) - before, time.monotonic() - at
 
     assert made <= seconds + 2
 
@@ -496,11 +480,13 @@ def of(row: ExecutionRow, status: str | None = None) -> Callable[[Event], bool]:
 
 
 async def test_each_change_of_an_execution_is_told(scene: Scene, client: Client) -> None:
-    async with opened(client, f"{STREAM}?namespace={scene.namespace}", scene.viewer) as stream:
+    async with opened(client, f"{STREAM}?namespace={scene.people.here}", scene.viewer) as stream:
         await until_ready(stream)
         row = await scene.record()
         begun = (await stream.until(of(row)))[-1]
-        await scene.history.record(replace(row, metadata={"progress": {"step": "dump", "bytes": 7, "at": LINES[0].ts}}))
+        await scene.clients.history.record(
+            replace(row, metadata={"progress": {"step": "dump", "bytes": 7, "at": LINES[0].ts}})
+        )
         further = (await stream.until(of(row)))[-1]
         await scene.end(row, LINES)
         ended = (await stream.until(of(row, "completed")))[-1]
@@ -519,7 +505,7 @@ async def test_a_caller_is_told_of_what_they_may_read_alone(scene: Scene, client
     ):
         for each in (stream, elsewhere, filtered):
             await until_ready(each)
-        other = await scene.record(namespace=scene.elsewhere_namespace)
+        other = await scene.record(namespace=scene.people.there)
         mine = await scene.record()
         restore = await scene.record(operation="restore")
 
@@ -527,9 +513,9 @@ async def test_a_caller_is_told_of_what_they_may_read_alone(scene: Scene, client
         told_elsewhere = await elsewhere.until(of(other))
         told_filtered = await filtered.until(of(restore))
 
-    assert {each.data["namespace"] for each in told} == {scene.namespace}
+    assert {each.data["namespace"] for each in told} == {scene.people.here}
     assert mine.id in [each.data["id"] for each in told]
-    assert {each.data["namespace"] for each in told_elsewhere} == {scene.elsewhere_namespace}
+    assert {each.data["namespace"] for each in told_elsewhere} == {scene.people.there}
     assert {each.data["operation"] for each in told_filtered} == {"restore"}
 
 
@@ -622,17 +608,16 @@ async def test_the_ends_of_all_followed_executions_cost_one_look_a_second(
 
 
 async def test_a_stream_of_changes_goes_on_after_postgres_was_away(
-    scene: Scene, apiserver: ApiServer, fragile_postgres: PostgresServer, tmp_path: Path
+    scene: Scene, fragile_postgres: PostgresServer, tmp_path: Path
 ) -> None:
     fragile_postgres.start()
     folder = tmp_path / "own"
     folder.mkdir()
     settings = postgres_settings(fragile_postgres, fragile_postgres.database(), folder)
     migrate(settings, deadline_s=10)
-    async with History(settings) as history, apiserver.connect() as kube:
-        own = replace(scene, history=history)
-        made = app.make_app(Clients(kube=kube, history=history, queue=scene.queue))
-        async with TestClient(TestServer(made)) as client, opened(client, STREAM, scene.viewer) as stream:
+    async with History(settings) as history:
+        own = replace(scene, clients=replace(scene.clients, history=history))
+        async with served(own.clients) as client, opened(client, STREAM, scene.viewer) as stream:
             await until_ready(stream)
             row = await own.record()
             await stream.until(of(row))

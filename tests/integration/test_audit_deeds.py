@@ -44,10 +44,10 @@ async def running(operator: Operator, place: Place, **spec: Any) -> RestoreReque
     job = await stored.job(operator.context, place.namespace)
     await stored.entry(operator.context, job, datasource="orders")
     host = {"engine": "postgresql", "host": "db", "database": "orders", "credentialsSecretRef": {"name": "db"}}
-    await stored.create(place.kube, datasource.KIND, place.namespace, "orders", host, {})
+    await stored.make(place.kube, datasource.KIND, place.namespace, "orders", host, {})
     await dispatcher.take_over(operator.context)
     whole = {"backupExecutionRef": {"name": "nightly-1"}, "confirmationPhrase": "RESTAURAR", **spec}
-    run = RestoreRequest.read(await stored.create(place.kube, restore.KIND, place.namespace, "back", whole, {}))
+    run = RestoreRequest.read(await stored.make(place.kube, restore.KIND, place.namespace, "back", whole, {}))
     await dispatcher.accept(operator.context, RESTORE, run)
     return await read(operator, place)
 

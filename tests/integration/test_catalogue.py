@@ -82,9 +82,9 @@ async def test_an_imported_backup_can_be_restored_without_its_job(
     await take(context, location, found)
     source: Any = {"engine": "postgresql", "host": "db", "database": "orders", "credentialsSecretRef": {"name": "db"}}
     run_kind = RUN_KINDS["restore"]
-    await stored.create(kube, datasource.KIND, namespace, "orders", source, {})
+    await stored.make(kube, datasource.KIND, namespace, "orders", source, {})
     spec = {"backupExecutionRef": {"name": "nightly-1"}, "confirmationPhrase": "RESTAURAR"}
-    request = run_kind.kind.model.read(await stored.create(kube, run_kind.kind, namespace, "back", spec, {}))
+    request = run_kind.kind.model.read(await stored.make(kube, run_kind.kind, namespace, "back", spec, {}))
 
     plan: Any = (await prepare_restore(context.catalog, request)).run.plan
 

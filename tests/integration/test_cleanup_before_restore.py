@@ -31,7 +31,7 @@ async def stock(context: Context, namespace: str) -> tuple[BackupExecution, Back
     """Two backups, the newest first, of which the rules keep one."""
     await stored.location(context, namespace)
     spec = {"engine": "postgresql", "host": "db", "database": "orders", "credentialsSecretRef": {"name": "db"}}
-    await stored.create(context.kube, datasource.KIND, namespace, "orders", spec, {})
+    await stored.make(context.kube, datasource.KIND, namespace, "orders", spec, {})
     job = await stored.job(context, namespace, retention=RULES)
     newest = await stored.entry(context, job, 1, datasource="orders")
     return newest, await stored.entry(context, job, 2, datasource="orders")
@@ -39,7 +39,7 @@ async def stock(context: Context, namespace: str) -> tuple[BackupExecution, Back
 
 async def request(context: Context, namespace: str, name: str, spec: JSON) -> None:
     """Somebody asks for a restore, and the operator looks at it."""
-    await stored.create(context.kube, restore.KIND, namespace, name, spec, {})
+    await stored.make(context.kube, restore.KIND, namespace, name, spec, {})
     await look(context, namespace, name)
 
 
@@ -93,7 +93,7 @@ async def test_a_restore_waits_for_a_cleanup_that_does_not_know_of_it_and_is_cal
 
 async def test_a_restore_whose_backup_the_cleanup_was_told_to_keep_goes_on(context: Context, namespace: str) -> None:
     newest, _ = await stock(context, namespace)
-    await stored.create(context.kube, restore.KIND, namespace, "back", of(newest), {})
+    await stored.make(context.kube, restore.KIND, namespace, "back", of(newest), {})
     run = await context.catalog.read(restore.KIND, namespace, "back")
     assert run is not None
     await dispatcher.accept(context, RUN_KINDS["restore"], run)

@@ -23,7 +23,7 @@ from dataguardian.workers.operations import RUN_KINDS
 from dataguardian.workers.scheduler import Scheduler
 
 from .rehearsed import PHRASE, make_drill, request
-from .stored import create
+from .stored import make
 
 HOURLY = {"schedule": "0 * * * *", "startingDeadlineSeconds": 7200}
 
@@ -125,7 +125,7 @@ async def test_a_slot_is_left_out_while_a_drill_has_not_ended_but_not_for_anothe
     context: Context, kube: Kubernetes, namespace: str
 ) -> None:
     spec = {"backupExecutionRef": {"name": "nightly-1"}, "confirmationPhrase": "RESTAURAR"}
-    other = await create(kube, restore.KIND, namespace, "bring-back", spec, {"phase": "Running"})
+    other = await make(kube, restore.KIND, namespace, "bring-back", spec, {"phase": "Running"})
     context.catalog.put(restore.KIND, RestoreRequest.read(other))
     owner = await make_drill(context, namespace, promised=last_hour(), **HOURLY)
     await start_slots(context, owner)
@@ -151,7 +151,7 @@ async def test_what_has_the_name_of_a_slot_is_its_run_only_if_it_rehearses_a_res
     owner = await make_drill(context, namespace, promised=last_hour(), **HOURLY)
     slot = {"restoreDrillRef": {"name": "weekly"}, "trigger": "Schedule", "scheduledTime": timestamp(last_hour())}
     name = slot_run_name("weekly", last_hour())
-    await create(kube, restore.KIND, namespace, name, {**slot, **PHRASE, **spec}, {})
+    await make(kube, restore.KIND, namespace, name, {**slot, **PHRASE, **spec}, {})
 
     await start_slots(context, owner)
 

@@ -101,7 +101,7 @@ async def test_a_run_whose_upload_is_being_tried_again_is_kept(
     job = await stored.job(context, namespace, **NONE)
     await record(context, await stored.entry(context, job, phase="Failed", copies={}))
     spec = {"backupJobRef": {"name": "nightly"}, "trigger": "Retry", "retryOf": "nightly-1"}
-    retry = await stored.create(kube, BACKUP_EXECUTION, namespace, "again", spec, {"phase": "Running"})
+    retry = await stored.make(kube, BACKUP_EXECUTION, namespace, "again", spec, {"phase": "Running"})
     context.catalog.put(BACKUP_EXECUTION, BackupExecution.read(retry))
 
     await limit_all(context)
@@ -168,7 +168,7 @@ async def test_the_oldest_drills_are_deleted_beyond_each_limit_and_no_other_rest
     ]
     spec = {"backupExecutionRef": {"name": "nightly-1"}, "confirmationPhrase": "RESTAURAR"}
     status = {"phase": "Failed", "completionTime": "2026-01-01T00:00:00Z"}
-    other = await stored.create(kube, restore.KIND, namespace, "bring-back", spec, status)
+    other = await stored.make(kube, restore.KIND, namespace, "bring-back", spec, status)
     context.catalog.put(restore.KIND, RestoreRequest.read(other))
     await drilled(context, owner, *ended)
     await record(context, *ended)

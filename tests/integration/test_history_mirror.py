@@ -193,7 +193,7 @@ async def test_a_sync_job_is_shown_in_a_table_of_its_own_with_its_two_datasource
     spec = {"sourceRef": {"name": "orders"}, "targetRef": {"name": "staging"}, "schedule": "@daily"}
     last = {"name": "refresh-1", "phase": "Completed", "completionTime": NEXT}
     status = {"nextScheduleTime": NEXT, "lastExecution": last, "lastSuccessfulTime": NEXT}
-    made = await stored.create(place.kube, DATABASE_SYNC_JOB, place.namespace, "refresh", spec, status)
+    made = await stored.make(place.kube, DATABASE_SYNC_JOB, place.namespace, "refresh", spec, status)
     job = DatabaseSyncJob.read(made)
     context.catalog.put(DATABASE_SYNC_JOB, job)
     read = "SELECT source, target, schedule, last_execution_status, next_execution_at IS NULL, deleted_at IS NULL"

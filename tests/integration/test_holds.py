@@ -41,7 +41,7 @@ async def restored(context: Context, namespace: str) -> tuple[BackupJob, BackupE
     """A restore that is completed, the backup of its target, and a newer one which takes the only place."""
     await stored.location(context, namespace)
     job = await stored.job(context, namespace, retention=RULES)
-    request = await stored.create(context.kube, restore.KIND, namespace, "back", SPEC, DONE)
+    request = await stored.make(context.kube, restore.KIND, namespace, "back", SPEC, DONE)
     safety = await stored.entry(context, job, 2, name=f"safety-{request['metadata']['uid']}")
     await stored.entry(context, job, 1)
     await seen(context, request)
@@ -105,7 +105,7 @@ async def test_what_a_restore_reads_is_not_pushed_out_by_the_backup_of_its_targe
     await stored.location(context, namespace)
     job = await stored.job(context, namespace, retention=RULES)
     oldest = await stored.entry(context, job, 3, name="nightly-1")
-    request = await stored.create(context.kube, restore.KIND, namespace, "back", SPEC, {"phase": "Queued"})
+    request = await stored.make(context.kube, restore.KIND, namespace, "back", SPEC, {"phase": "Queued"})
     await stored.entry(context, job, 1, name=f"safety-{request['metadata']['uid']}")
     await seen(context, request)
 
@@ -121,7 +121,7 @@ async def test_once_a_restore_has_ended_the_rules_alone_decide_on_what_it_read(
     await stored.entry(context, job, 3, name="nightly-1")
     await stored.entry(context, job, 1, name="nightly-2")
     plain = {**SPEC, "safetyBackup": False}
-    request = await stored.create(context.kube, restore.KIND, namespace, "back", plain, {"phase": "Running"})
+    request = await stored.make(context.kube, restore.KIND, namespace, "back", plain, {"phase": "Running"})
     await seen(context, request)
     assert await cleanups(context, namespace) == []
 

@@ -32,7 +32,7 @@ async def lost_run(context: Context, namespace: str, template: JSON | None = Non
     await stored.job(context, namespace, storage={**storage, **spec}, runTemplate=template or {})
     began = timestamp(datetime.now(UTC) - timedelta(minutes=3))
     status = {"phase": "Running", "queuedTime": began, "startTime": began, "datasource": "orders"}
-    body = await stored.create(
+    body = await stored.make(
         context.kube, BACKUP_EXECUTION, namespace, "nightly-1", {"backupJobRef": {"name": "nightly"}}, status
     )
     run = BackupExecution.read(body)

@@ -110,7 +110,7 @@ class Operator:
         if "phase" not in status:
             whole["verification"] = PASSED
         whole |= status
-        return RestoreRequest.read(await stored.create(self.kube, restore.KIND, self.namespace, name, spec, whole))
+        return RestoreRequest.read(await stored.make(self.kube, restore.KIND, self.namespace, name, spec, whole))
 
 
 @pytest.fixture

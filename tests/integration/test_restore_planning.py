@@ -42,7 +42,7 @@ async def request(kube: Kubernetes, namespace: str, name: str = "back", **spec: 
     """A RestoreRequest; of the backup ``nightly-1`` unless it names another one."""
     named = spec.keys() & {"backupExecutionRef", "source", "restoreDrillRef"}
     whole = {**({} if named else {"backupExecutionRef": {"name": "nightly-1"}}), "confirmationPhrase": RESTORE_PHRASE}
-    return RestoreRequest.read(await stored.create(kube, restore.KIND, namespace, name, {**whole, **spec}, {}))
+    return RestoreRequest.read(await stored.make(kube, restore.KIND, namespace, name, {**whole, **spec}, {}))
 
 
 async def prepared(kube: Kubernetes, namespace: str, **spec: Any) -> Prepared:
@@ -66,10 +66,10 @@ async def shop(context: Context, kube: Kubernetes, namespace: str) -> str:
         await stored.location(context, namespace, name, phase)
     s3 = {"bucket": "backups", "credentialsSecretRef": {"name": "s3"}}
     spec = {"s3": s3, "accessMode": "ReadOnly"}
-    await stored.create(kube, storage_location.KIND, namespace, "frozen", spec, {})
+    await stored.make(kube, storage_location.KIND, namespace, "frozen", spec, {})
     for name in ("orders", "elsewhere"):
         source = {"engine": "postgresql", "host": name, "database": "orders", "credentialsSecretRef": {"name": "db"}}
-        await stored.create(kube, datasource.KIND, namespace, name, source, {})
+        await stored.make(kube, datasource.KIND, namespace, name, source, {})
     job = await stored.job(context, namespace, "primary", "offsite", "frozen")
     copies = dict.fromkeys(("primary", "offsite", "frozen"), "Stored")
     await stored.entry(context, job, copies=copies, datasource="orders", engineVersion="17.2", dumpBytes=100)
@@ -247,7 +247,7 @@ async def test_a_verification_whose_server_has_no_image_fails_and_holds_no_slot(
     context = new_context()
     await world.stock("orders")
     status = {"phase": "Completed", "engineVersion": "17.2", "copies": [stored.COPY]}
-    await stored.create(
+    await stored.make(
         world.kube, BACKUP_EXECUTION, world.namespace, "good", {"backupJobRef": {"name": "orders"}}, status
     )
     run = await request(world.kube, world.namespace, backupExecutionRef={"name": "good"}, **EPHEMERAL)

@@ -41,7 +41,7 @@ async def operator(place: Place) -> Operator:
     job = await stored.job(found.context, place.namespace)
     await stored.entry(found.context, job, datasource="orders")
     spec = {"engine": "postgresql", "host": "db", "database": "orders", "credentialsSecretRef": {"name": "db"}}
-    await stored.create(place.kube, datasource.KIND, place.namespace, "orders", spec, {})
+    await stored.make(place.kube, datasource.KIND, place.namespace, "orders", spec, {})
     await dispatcher.take_over(found.context)
     return found
 
@@ -49,7 +49,7 @@ async def operator(place: Place) -> Operator:
 async def queued(operator: Operator, place: Place, **spec: Any) -> RestoreRequest:
     """A RestoreRequest that has been accepted."""
     whole = {"backupExecutionRef": {"name": "nightly-1"}, "confirmationPhrase": "RESTAURAR", **spec}
-    run = RestoreRequest.read(await stored.create(place.kube, restore.KIND, place.namespace, "back", whole, {}))
+    run = RestoreRequest.read(await stored.make(place.kube, restore.KIND, place.namespace, "back", whole, {}))
     await dispatcher.accept(operator.context, RESTORE, run)
     return run
 
@@ -68,7 +68,7 @@ async def test_a_restore_has_a_row_from_the_beginning_which_learns_its_job_and_d
     await operator.write()
     first = place.recorded(columns)[0]
     spec, status = {"backupJobRef": {"name": "nightly"}}, {"phase": "Running", "datasource": "orders"}
-    busy = await stored.create(place.kube, BACKUP_EXECUTION, place.namespace, "busy", spec, status)
+    busy = await stored.make(place.kube, BACKUP_EXECUTION, place.namespace, "busy", spec, status)
     operator.context.catalog.put(BACKUP_EXECUTION, BACKUP_EXECUTION.model.read(busy))
 
     await dispatcher.dispatch_known(operator.context, RESTORE, run)
@@ -114,7 +114,7 @@ async def test_a_run_of_a_drill_has_the_trigger_of_its_schedule_and_waits_behind
 async def test_a_safety_backup_has_a_trigger_of_its_own(operator: Operator, place: Place) -> None:
     job = operator.context.catalog.all(BACKUP_JOB)[0]
     spec = {"backupJobRef": {"name": job.metadata.name}, "trigger": "Safety"}
-    await stored.create(place.kube, BACKUP_EXECUTION, place.namespace, "safety", spec, {"phase": "Queued"})
+    await stored.make(place.kube, BACKUP_EXECUTION, place.namespace, "safety", spec, {"phase": "Queued"})
 
     await place.operator().write()
 

@@ -37,7 +37,7 @@ async def good_backup(world: World, *datasources: str, **job: Any) -> None:
     await world.stock(*datasources, **job)
     status = {"phase": "Completed", "datasource": "orders", "copies": [stored.COPY]}
     spec = {"backupJobRef": {"name": "orders"}}
-    await stored.create(world.kube, BACKUP_EXECUTION, world.namespace, "good", spec, status)
+    await stored.make(world.kube, BACKUP_EXECUTION, world.namespace, "good", spec, status)
 
 
 async def safety_of(world: World, request: str = "back") -> JSON:
@@ -175,7 +175,7 @@ async def test_another_backup_with_the_name_of_the_safety_backup_is_refused(
     spec = {"backupJobRef": {"name": "orders"}, "trigger": "Manual"}
     status = {"phase": "Completed", "datasource": "orders", "copies": [stored.COPY]}
     name = f"safety-{request['metadata']['uid']}"
-    await stored.create(world.kube, BACKUP_EXECUTION, world.namespace, name, spec, status)
+    await stored.make(world.kube, BACKUP_EXECUTION, world.namespace, name, spec, status)
 
     await dispatched(new_context(), world)
 

@@ -187,7 +187,7 @@ async def opened(context: Context, namespace: str, *locations: str) -> Shop:
     location = await stored.location(context, namespace)
     job = await stored.job(context, namespace, *locations)
     spec: JSON = {"databaseSyncJobRef": {"name": "refresh"}}
-    body = await stored.create(context.kube, SYNC, namespace, "first", spec, {"phase": "Running"})
+    body = await stored.make(context.kube, SYNC, namespace, "first", spec, {"phase": "Running"})
     return Shop(context, namespace, job, location, DatabaseSyncExecution.read(body))
 
 
