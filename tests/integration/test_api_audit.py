@@ -316,7 +316,7 @@ async def test_a_write_is_answered_while_postgres_is_away_and_its_row_is_written
     callers: People, place: Place, client: Client
 ) -> None:
     path = f"/api/backup-jobs/{callers.here}.nightly/tried"
-    place.server.stop()
+    await asyncio.to_thread(place.server.stop)
     answers = [await post(client, path, callers.tokens["operator"], {"end": end}) for end in ("verify", "conflict")]
 
     place.server.start()
@@ -331,7 +331,7 @@ async def test_what_waits_is_written_when_the_sidecar_ends(
     callers: People, place: Place, application: web.Application
 ) -> None:
     async with TestClient(TestServer(application)) as client:
-        place.server.stop()
+        await asyncio.to_thread(place.server.stop)
         await post(client, f"/api/backup-jobs/{callers.here}.nightly/tried", callers.tokens["viewer"])
         place.server.start()
 
@@ -443,7 +443,7 @@ async def test_refusals_of_one_caller_beyond_ten_a_minute_are_one_row_that_count
 async def test_a_sidecar_that_ends_while_postgres_is_away_says_what_is_in_its_log_alone(
     place: Place, caplog: pytest.LogCaptureFixture
 ) -> None:
-    place.server.stop()
+    await asyncio.to_thread(place.server.stop)
     trail = Trail(place.history)
     async with trail.writing():
         trail.note(numbered(1))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
@@ -275,7 +276,7 @@ async def test_without_history_the_answer_says_so(
         connected(kube, fragile_postgres, database, redis_server, tmp_path) as clients,
         served(clients) as client,
     ):
-        fragile_postgres.stop()
+        await asyncio.to_thread(fragile_postgres.stop)
         away = await get(client, "/api/backups", callers.tokens["viewer"])
         fragile_postgres.start()
         back = await get(client, "/api/backups", callers.tokens["viewer"])

@@ -27,6 +27,7 @@ from dataguardian.resources.common import API_VERSION
 from .apiserver import ApiServer
 from .callers import chart_parts, token_of
 from .clients import postgres_settings
+from .people import without_runs
 from .services import PostgresServer, RedisServer
 from .sidecars import Sidecar, sidecar_of
 
@@ -68,8 +69,10 @@ def sidecar(
 
 
 @pytest.fixture(scope="module")
-def namespace(apiserver: ApiServer) -> str:
-    return apiserver.namespace()
+def namespace(apiserver: ApiServer) -> Iterator[str]:
+    made = apiserver.namespace()
+    yield made
+    without_runs(apiserver, made)
 
 
 @pytest.fixture(scope="module")

@@ -342,7 +342,7 @@ async def test_without_history_nothing_is_changed_and_the_answer_says_so_in_time
             began = time.monotonic()
             silent = await post(client, path, token)
             took = time.monotonic() - began
-        fragile_postgres.stop()
+        await asyncio.to_thread(fragile_postgres.stop)
         away = await post(client, path, token)
         fragile_postgres.start()
 

@@ -83,7 +83,7 @@ async def test_health_tells_that_a_service_stopped_and_recovers(
 ) -> None:
     assert await health(client) == OK
 
-    fragile[name].stop()
+    await asyncio.to_thread(fragile[name].stop)
     await until(lambda: is_told(client, told), what=f"{name} is told as down", seconds=10)
 
     fragile[name].start()

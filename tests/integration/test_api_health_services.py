@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
@@ -133,7 +134,7 @@ async def test_a_service_that_goes_away_is_told_in_words_and_comes_back_by_itsel
             body = await viewer.until_down(name)
             again = await viewer.until_down(name)
     else:
-        fragile[name].stop()
+        await asyncio.to_thread(fragile[name].stop)
         body = await viewer.until_down(name)
         again = await viewer.until_down(name)
         fragile[name].start()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import socket
 import urllib.request
@@ -144,7 +145,7 @@ async def test_what_a_worker_meets_is_told_by_its_code(
 ) -> None:
     await until_status(client, viewer, "ok")
 
-    own_redis.stop()
+    await asyncio.to_thread(own_redis.stop)
 
     async def is_told() -> bool:
         workers = (await health(client, viewer))["workers"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -189,7 +190,7 @@ async def test_without_postgres_the_last_totals_stay_and_go_on_when_it_is_back(
     await scene.record()
     async with sidecar(scene.clients) as http:
         await until(lambda: _has(lambda: read(http), scene, 1), what="it is counted")
-        scene.server.stop()
+        await asyncio.to_thread(scene.server.stop)
         await until(lambda: _is_down(http), what="Postgres is seen to be down")
 
         assert await _has(lambda: read(http), scene, 1)
@@ -205,7 +206,7 @@ async def _is_down(http: Any) -> bool:
 
 async def test_a_sidecar_that_starts_without_postgres_tells_no_totals_at_all(scene: Scene) -> None:
     await scene.record()
-    scene.server.stop()
+    await asyncio.to_thread(scene.server.stop)
 
     found = await scrape(scene.clients)
 

@@ -302,7 +302,7 @@ async def without_postgres(
 async def test_a_run_is_accepted_without_postgres(
     scene: People, without_postgres: Client, kube: Kubernetes, path: str, fragile_postgres: PostgresServer
 ) -> None:
-    fragile_postgres.stop()
+    await asyncio.to_thread(fragile_postgres.stop)
 
     told = [await post(without_postgres, path, scene.tokens["operator"], headers={KEY: "dark"}) for _ in range(2)]
 

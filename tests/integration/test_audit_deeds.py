@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime
 from typing import Any, LiteralString
 
@@ -134,7 +135,7 @@ async def test_a_database_that_a_check_dropped_is_told_once_it_can_be_written(pl
     report = reports.Report(completed=True, engine_version="17.2", latency_ms=1)
     side_jobs.observe(context, "MODIFIED", await side_pods.end(place.kube, node, job, report, lines))
 
-    place.server.stop()
+    await asyncio.to_thread(place.server.stop)
     await health.check_all(context)
     still_there = side_jobs.is_open(context, place.namespace, job["metadata"]["name"])
     place.server.start()

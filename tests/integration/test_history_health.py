@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -63,7 +64,7 @@ async def test_a_change_makes_one_row_and_a_check_that_finds_the_same_makes_none
 async def test_changes_while_history_is_away_are_written_once_it_is_back(place: Place) -> None:
     context = place.operator().context
     history = HealthHistory(context)
-    place.server.stop()
+    await asyncio.to_thread(place.server.stop)
     told(context, place, "healthy", "critical", "healthy")
     with pytest.raises(HistoryUnavailable):
         await history.step()

@@ -28,23 +28,29 @@ class SystemHealth(Answer):
 
 
 async def show(call: Call) -> SystemHealth:
-    """How DataGuardian is; for whoever may read health anywhere."""
-    await call.caller.namespaces("health.read")
+    """How DataGuardian is; for whoever may read health anywhere.
+
+    The words of an error name hosts and users: they are for whoever may read health everywhere.
+    """
+    where = await call.caller.namespaces("health.read")
     found, told = await asyncio.gather(call.state.services.get(), call.state.pulses.get())
+    hidden = {} if where is None else {"last_error": None}
+    services = {name: each.model_copy(update=hidden) for name, each in found.services.items()}
     workers = workers_of(told, found.depths)
-    reasons = matters(found.services, workers, leading=told.leading)
+    reasons = matters(services, workers, leading=told.leading)
     status = Services.of(found.services).status
     return SystemHealth(
         status="degraded" if status == "ok" and reasons else status,
         reasons=reasons,
-        services=dict(found.services),
+        services=services,
         workers=workers,
     )
 
 
 def matters(services: Mapping[str, ServiceHealth], workers: Mapping[str, WorkerHealth], *, leading: bool) -> list[str]:
     """What is not as it should be, in words."""
-    found = [f"{name} is down: {each.last_error}" for name, each in services.items() if each.status == "down"]
+    down = {name: each.last_error for name, each in services.items() if each.status == "down"}
+    found = [f"{name} is down: {error}" if error else f"{name} is down." for name, error in down.items()]
     if not leading:
         return [*found, "No operator leads, or the one that does cannot be reached."]
     return [*found, *(f"The worker {name} does not run." for name, each in workers.items() if not each.running)]
