@@ -45,6 +45,7 @@ def tokens(fragile: dict[str, Service]) -> Iterator[dict[str, str]]:
     with chart_parts(apiserver, "roles"):
         yield {
             "viewer": token_of(apiserver, namespace, "viewer", role="viewer", everywhere=True),
+            "viewer of one": token_of(apiserver, namespace, "one", role="viewer"),
             "no role": token_of(apiserver, namespace, "no-role", role=None),
         }
         fragile["kubernetes"].start()
@@ -123,9 +124,9 @@ async def test_only_who_may_read_health_somewhere_is_told(client: Client, tokens
 
 
 @pytest.mark.parametrize("name", ["postgres", "redis"])
-@pytest.mark.parametrize("how", ["killed", "frozen"])
+@pytest.mark.parametrize("how", ["stopped", "frozen"])
 async def test_a_service_that_goes_away_is_told_in_words_and_comes_back_by_itself(
-    fragile: dict[str, Service], client: Client, viewer: Asker, name: str, how: str
+    fragile: dict[str, Service], client: Client, viewer: Asker, tokens: dict[str, str], name: str, how: str
 ) -> None:
     before = (await viewer.ask()).body["services"][name]
 
@@ -137,7 +138,10 @@ async def test_a_service_that_goes_away_is_told_in_words_and_comes_back_by_itsel
         await asyncio.to_thread(fragile[name].stop)
         body = await viewer.until_down(name)
         again = await viewer.until_down(name)
+        of_one = (await get(client, PATH, tokens["viewer of one"])).body
         fragile[name].start()
+        # The words name hosts and users.
+        assert (of_one["reasons"][0], of_one["services"][name]["last_error"]) == (f"{name} is down.", None)
     after = (await viewer.until_down())["services"][name]
 
     assert body["status"] == "degraded"
