@@ -110,6 +110,18 @@ async def test_a_failed_caller_leaves_nothing_behind(history: History) -> None:
         assert rows == []
 
 
+async def test_the_end_closes_also_the_connections_of_who_was_not_told_of_it(settings: PostgresSettings) -> None:
+    async with History(settings) as history:
+        forgotten = history.connection()
+        connection = await forgotten.__aenter__()
+
+    assert connection.closed
+    await forgotten.__aexit__(None, None, None)
+    async with history.connection() as again:
+        pass
+    assert again.closed
+
+
 async def test_a_changed_password_is_used_without_a_restart(
     server: PostgresServer, settings: PostgresSettings, history: History
 ) -> None:

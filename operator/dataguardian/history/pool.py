@@ -56,6 +56,7 @@ class History:
         """At most so many ``connections`` at once; who needs one more waits."""
         self._settings = settings
         self._idle: list[psycopg.AsyncConnection] = []
+        self._used: set[psycopg.AsyncConnection] = set()
         self._ended = False
         self._free = asyncio.Semaphore(connections)
         self.outages = 0  # calls that ended with HistoryUnavailable so far
@@ -64,9 +65,11 @@ class History:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        self._ended = True  # what is still in use is closed when it is given back
-        while self._idle:
-            await self._idle.pop().close()
+        # Also what somebody still uses who was not told of the end; what they take from now on is closed after use.
+        self._ended = True
+        for connection in (*self._idle, *self._used):
+            await connection.close()
+        self._idle.clear()
 
     @asynccontextmanager
     async def connection(self, *, limit_s: float = ANSWER_S) -> AsyncIterator[psycopg.AsyncConnection]:
@@ -78,6 +81,7 @@ class History:
         try:
             async with asyncio.timeout(limit_s) as limit, self._free:
                 connection = await self._take()
+                self._used.add(connection)
                 # psycopg answers a cancellation by asking the server to cancel too, and waits 10 s for a frozen
                 # one. With the socket closed it does not ask.
                 guard = asyncio.get_running_loop().call_at(limit.when() or 0, connection.pgconn.finish)
@@ -86,6 +90,7 @@ class History:
                         yield connection
                 finally:
                     guard.cancel()
+                    self._used.discard(connection)
                     await self._give_back(connection)
         except _NO_SCHEMA as error:
             self.outages += 1
