@@ -110,6 +110,26 @@ async def test_a_failed_caller_leaves_nothing_behind(history: History) -> None:
         assert rows == []
 
 
+async def test_a_caller_who_leaves_while_a_connection_is_made_leaves_none_open(
+    history: History, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, reached = list[psycopg.AsyncConnection](), asyncio.Event()
+
+    async def prepared(connection: psycopg.AsyncConnection, _: object) -> None:
+        made.append(connection)
+        reached.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(psycopg.AsyncConnection, "set_isolation_level", prepared)
+    caller = asyncio.create_task(history.check())
+    await reached.wait()
+
+    caller.cancel()
+    await asyncio.gather(caller, return_exceptions=True)
+
+    assert [connection.closed for connection in made] == [True]
+
+
 async def test_the_end_closes_also_the_connections_of_who_was_not_told_of_it(settings: PostgresSettings) -> None:
     async with History(settings) as history:
         forgotten = history.connection()

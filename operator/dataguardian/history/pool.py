@@ -139,8 +139,12 @@ class History:
                 return connection
             await connection.close()
         connection = await psycopg.AsyncConnection.connect(**login(self._settings), autocommit=True)
-        # Whatever the database's default is: who waited for a lock has to see what was written meanwhile.
-        await connection.set_isolation_level(psycopg.IsolationLevel.READ_COMMITTED)
+        try:
+            # Whatever the database's default is: who waited for a lock has to see what was written meanwhile.
+            await connection.set_isolation_level(psycopg.IsolationLevel.READ_COMMITTED)
+        except BaseException:  # such as a caller who leaves
+            await connection.close()
+            raise
         return connection
 
     async def _give_back(self, connection: psycopg.AsyncConnection) -> None:
