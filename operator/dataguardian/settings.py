@@ -11,6 +11,7 @@ from pathlib import Path
 from .errors import ConfigInvalid
 
 PREFIX = "DATAGUARDIAN_"
+EVERY_ADDRESS = "0.0.0.0"  # noqa: S104 - the kubelet, Prometheus and other pods' sidecars come to the pod's address
 
 
 def read_secret(path: Path) -> str:

@@ -7,7 +7,7 @@ import hashlib
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol, TypeVar
 from weakref import WeakValueDictionary
 
 from aiohttp import web
@@ -22,6 +22,17 @@ YES_S, NO_S = 10.0, 2.0  # how long an answer is good
 ASKED_AT_ONCE = 16  # SubjectAccessReviews of one request
 REMEMBERED = 20_000
 LONGEST_TOKEN = 16_384
+
+
+class Placed(Protocol):
+    """What is in a namespace."""
+
+    @property
+    def namespace(self) -> str:
+        """Its name."""
+
+
+PlacedT = TypeVar("PlacedT", bound=Placed)
 
 
 class Answers:
@@ -132,6 +143,13 @@ class Caller:
         right = await self.missing(permission, namespace, name)
         if right is not None:
             raise forbidden(permission, right, f"in namespace {namespace!r}")
+
+    async def shown(self, permission: Permission, found: PlacedT | None) -> PlacedT | None:
+        """What was found, if the caller may know of it.
+
+        Asked in any case, so that an id that nobody has takes as long as one that is somebody else's.
+        """
+        return found if await self.may(permission, found.namespace if found else "") else None
 
     async def namespaces(self, permission: Permission, wanted: str | None = None) -> frozenset[str] | None:
         """Where the caller has a permission; None is everywhere. Of the ``wanted`` namespace alone when one is.

@@ -93,10 +93,10 @@ async def show(call: Call) -> Backup:
     wanted = UUID(call.path("execution_id"))
     async with call.state.clients.history.connection() as connection:
         found = await stored_backups.backup(connection, Backup, wanted)
-    # Asked in any case, so that an id that nobody has takes as long as one that is somebody else's.
-    if await call.caller.may("backups.read", found.namespace if found else "") and found:
-        return found
-    raise NotFound(f"There is no stored backup {wanted}.", remedy="Look for it in GET /api/backups.")
+    shown = await call.caller.shown("backups.read", found)
+    if shown is None:
+        raise NotFound(f"There is no stored backup {wanted}.", remedy="Look for it in GET /api/backups.")
+    return shown
 
 
 ENDPOINTS = (

@@ -25,6 +25,8 @@ KINDS: Mapping[str, str] = {
     "db-sync-jobs": DATABASE_SYNC_JOB.name,
     "backups": BACKUP_EXECUTION.name,
 }
+# A refusal that comes after it was found that the caller may see the namespace.
+AFTER_A_LOOK = (HTTPStatus.FORBIDDEN, HTTPStatus.CONFLICT)
 
 
 def deed_of(action: str, request: web.Request) -> Deed:
@@ -39,10 +41,6 @@ def deed_of(action: str, request: web.Request) -> Deed:
         object_name=name or execution_id or "",
         execution_id=execution_id,
     )
-
-
-# A refusal that comes after it was found that the caller may see the namespace.
-AFTER_A_LOOK = (HTTPStatus.FORBIDDEN, HTTPStatus.CONFLICT)
 
 
 def _asked(request: web.Request, deed: Deed, status: int) -> str | None:

@@ -50,8 +50,8 @@ class Progress(Answer):
     at: Moment = Field(description="When it was so far.")
 
 
-class Execution(Answer):
-    """One attempt at a backup, a restore, a verification or a sync."""
+class ExecutionPart(Answer):
+    """Which execution it is."""
 
     id: UUID = Field(description="Its id.")
     operation: Attempt = Field(description="What it does.")
@@ -59,6 +59,11 @@ class Execution(Answer):
     name: str = Field(description="Name of its run object.")
     job: str | None = Field(description="Job that it is a run of.")
     datasource: str | None = Field(description="Datasource; of a sync the target.")
+
+
+class Execution(ExecutionPart):
+    """One attempt at a backup, a restore, a verification or a sync."""
+
     source: str | None = Field(description="Source of a sync.")
     trigger: Trigger = Field(description="What started it.")
     status: State = Field(description="State.")
@@ -115,10 +120,10 @@ async def known(call: Call) -> ExecutionDetail:
         found = await reading.execution(connection, ExecutionDetail, wanted)
     if found:
         call.about(RUN_KINDS[RUN_OF[found.operation]].kind.name, found.namespace, found.name)
-    # Asked in any case, so that an id that nobody has takes as long as one that is somebody else's.
-    if await call.caller.may("executions.read", found.namespace if found else "") and found:
-        return found
-    raise NotFound(f"There is no execution {wanted}.", remedy="Look for it in GET /api/executions.")
+    shown = await call.caller.shown("executions.read", found)
+    if shown is None:
+        raise NotFound(f"There is no execution {wanted}.", remedy="Look for it in GET /api/executions.")
+    return shown
 
 
 ENDPOINTS = (

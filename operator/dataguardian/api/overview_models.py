@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from typing import Literal
-from uuid import UUID
 
 from pydantic import Field
 
 from ..domain.conditions import ConditionStatus
 from ..domain.executions import Attempt
 from ..resources.common import ObjectName
-from .executions import Progress
+from .executions import ExecutionPart, Progress
 from .models import Answer, Asked, Moment
 
 Half = Literal["history", "kubernetes"]
@@ -48,29 +47,17 @@ class Executions(Answer):
     as_of: Moment = Field(description="When those that ended were counted; what has not ended is as of now.")
 
 
-class Running(Answer):
+class Running(ExecutionPart):
     """An execution that runs."""
 
-    id: UUID = Field(description="Its id.")
-    operation: Attempt = Field(description="What it does.")
-    namespace: str = Field(description="Namespace of its run object.")
-    name: str = Field(description="Name of its run object.")
-    job: str | None = Field(description="Job that it is a run of.")
-    datasource: str | None = Field(description="Datasource; of a sync the target.")
     queued_at: Moment = Field(description="When it was accepted.")
     started_at: Moment | None = Field(description="When its Kubernetes Job was made.")
     progress: Progress | None = Field(description="How far it is; null where that is not recorded.")
 
 
-class Failure(Answer):
+class Failure(ExecutionPart):
     """An execution that failed."""
 
-    id: UUID = Field(description="Its id.")
-    operation: Attempt = Field(description="What it did.")
-    namespace: str = Field(description="Namespace of its run object.")
-    name: str = Field(description="Name of its run object.")
-    job: str | None = Field(description="Job that it was a run of.")
-    datasource: str | None = Field(description="Datasource; of a sync the target.")
     finished_at: Moment = Field(description="When it ended.")
     error_code: str | None = Field(description="Kind of failure; docs/errors.md has all.")
     error_message: str | None = Field(description="What happened.")

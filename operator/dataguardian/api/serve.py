@@ -21,7 +21,6 @@ from .cors import origins_of
 
 log = logging.getLogger(__name__)
 
-EVERY_ADDRESS = "0.0.0.0"  # noqa: S104 - the kubelet and Prometheus come to the pod's address
 GRACE_S = 10.0  # for requests under way when the end is asked for
 CONNECTIONS = 10  # to Postgres: requests, streams, totals and the audit log share them
 IDLE_S = 60.0  # for the next request of a connection to come, all its headers included
@@ -63,7 +62,7 @@ async def _until_told(app: web.Application, *, port: int) -> None:
     runner = runner_of(app)
     await runner.setup()
     try:
-        await web.TCPSite(runner, EVERY_ADDRESS, port).start()
+        await web.TCPSite(runner, settings.EVERY_ADDRESS, port).start()
         log.info("Serving", extra={"action": "api_serving", "port": port})
         await end.wait()
     finally:

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 from aiohttp import web
 
-EVERY_ADDRESS = "0.0.0.0"  # noqa: S104 - the kubelet and Prometheus come to the pod's address
+from ..settings import EVERY_ADDRESS
 
 
 @asynccontextmanager
