@@ -22,6 +22,7 @@ from .apiserver import ApiServer
 from .clients import postgres_settings, redis_settings
 from .kubelet import Kubelet, running_kubelet
 from .majors import NEWER, OLDER, server_of
+from .people import People, people
 from .recording import LOG, Place
 from .runs import Pod
 from .services import PostgresServer, RedisServer, S3Server, Service
@@ -107,6 +108,13 @@ def namespace(apiserver: ApiServer) -> str:
     return apiserver.namespace()
 
 
+@pytest.fixture(scope="module")
+def callers(apiserver: ApiServer) -> Iterator[People]:
+    """Two namespaces, and who may do what in them, by the chart's roles and admission policies."""
+    with people(apiserver) as made:
+        yield made
+
+
 @pytest.fixture
 async def history(postgres_server: PostgresServer, tmp_path: Path) -> AsyncIterator[History]:
     """A history without its tables."""
@@ -134,6 +142,13 @@ def migrated(postgres_server: PostgresServer, tmp_path_factory: pytest.TempPathF
     name = postgres_server.database()
     migrate(postgres_settings(postgres_server, name, tmp_path_factory.mktemp("migrate")), deadline_s=10)
     return name
+
+
+@pytest.fixture
+async def recorded(migrated: str, postgres_server: PostgresServer, tmp_path: Path) -> AsyncIterator[History]:
+    """That history."""
+    async with History(postgres_settings(postgres_server, migrated, tmp_path)) as opened:
+        yield opened
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
@@ -31,7 +31,7 @@ from dataguardian.queue import Queue
 from .apiserver import ApiServer
 from .callers import Client, Told, get, post
 from .clients import redis_settings, until
-from .people import People, people
+from .people import People
 from .recording import Place
 from .services import RedisServer
 
@@ -116,12 +116,6 @@ ENDPOINTS = (
         action="backup.restore",
     ),
 )
-
-
-@pytest.fixture(scope="module")
-def callers(apiserver: ApiServer) -> Iterator[People]:
-    with people(apiserver) as made:
-        yield made
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,10 +17,9 @@ from dataguardian.history.migrate import migrate
 from dataguardian.kube.client import JSON, Kubernetes, objects_path
 from dataguardian.resources.backup import BACKUP_EXECUTION
 
-from .apiserver import ApiServer
 from .callers import Client, Told, get
 from .clients import postgres_settings
-from .people import People, people
+from .people import People
 from .services import PostgresServer, RedisServer
 from .sidecars import connected, served
 from .stored import CHECKSUM, change, make
@@ -81,12 +80,6 @@ class Scene:
         told = await self.get(f"/api/backups{query}", who)
         assert told.status == 200, told.body
         return [each["execution_id"] for each in told.body["data"]]
-
-
-@pytest.fixture(scope="module")
-def callers(apiserver: ApiServer) -> Iterator[People]:
-    with people(apiserver) as made:
-        yield made
 
 
 @pytest.fixture

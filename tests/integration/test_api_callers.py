@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,9 +17,8 @@ from dataguardian.kube.client import JSON, Kubernetes
 from dataguardian.resources.backup import BACKUP_EXECUTION, BACKUP_JOB
 from dataguardian.resources.sync import DATABASE_SYNC_JOB
 
-from .apiserver import ApiServer
 from .callers import Client, bearer
-from .people import People, people
+from .people import People
 from .services import PostgresServer, RedisServer
 from .sidecars import connected, served, until_jobs_are_listed
 from .stored import COPY, JOB, SYNC_JOB, change, clear_jobs, make
@@ -134,12 +133,6 @@ class Scene:
         run = await make(self.kube, BACKUP_EXECUTION, self.people.here, name, {"backupJobRef": {"name": "nightly"}})
         await change(self.kube, self.history, BACKUP_EXECUTION, run, STATUS[state])
         return str(run["metadata"]["uid"])
-
-
-@pytest.fixture(scope="module")
-def callers(apiserver: ApiServer) -> Iterator[People]:
-    with people(apiserver) as made:
-        yield made
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -24,7 +24,7 @@ from dataguardian.resources.sync import DATABASE_SYNC_EXECUTION
 from .apiserver import ApiServer
 from .callers import Client, Told, get, post, token_of
 from .clients import frozen, postgres_settings, until
-from .people import People, people
+from .people import People
 from .services import PostgresServer, RedisServer
 from .sidecars import connected, served
 from .stored import JOB, change, make
@@ -85,12 +85,6 @@ class Scene:
     async def retries_of(self, run: JSON) -> list[str]:
         found, _ = await self.kube.list(objects_path(BACKUP_EXECUTION, self.people.here))
         return [each["metadata"]["uid"] for each in found if each["spec"].get("retryOf") == run["metadata"]["name"]]
-
-
-@pytest.fixture(scope="module")
-def callers(apiserver: ApiServer) -> Iterator[People]:
-    with people(apiserver) as made:
-        yield made
 
 
 @pytest.fixture

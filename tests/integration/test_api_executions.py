@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,10 +15,9 @@ from dataguardian.api.clients import Clients
 from dataguardian.history import ExecutionRow, History, LogLine, SyncRow
 from dataguardian.kube.client import Kubernetes
 
-from .apiserver import ApiServer
 from .callers import Client, Told, get, token_of
 from .clients import until
-from .people import People, people
+from .people import People
 from .services import PostgresServer, RedisServer
 from .sidecars import connected, served
 
@@ -31,12 +30,6 @@ class Scene(People):
     """Who may do what, and the executions of each namespace: newest first."""
 
     ids: dict[str, list[str]]
-
-
-@pytest.fixture(scope="module")
-def callers(apiserver: ApiServer) -> Iterator[People]:
-    with people(apiserver) as made:
-        yield made
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,10 +15,9 @@ from dataguardian.kube.client import Kubernetes, objects_path
 from dataguardian.resources import datasource, storage_location
 from dataguardian.resources.common import Kind
 
-from .apiserver import ApiServer
 from .callers import Client, Told, get
 from .clients import until
-from .people import People, people
+from .people import People
 from .services import PostgresServer, RedisServer
 from .sidecars import connected, served
 from .stored import make
@@ -28,12 +27,6 @@ AT = "2026-11-24T02:00:00Z"
 SINCE = "2026-11-24T01:00:00Z"
 DATASOURCE = {"engine": "postgresql", "host": "db", "database": "orders", "credentialsSecretRef": {"name": "db"}}
 LOCATION = {"s3": {"bucket": "backups", "region": "us-east-1", "credentialsSecretRef": {"name": "s3"}}}
-
-
-@pytest.fixture(scope="module")
-def callers(apiserver: ApiServer) -> Iterator[People]:
-    with people(apiserver) as made:
-        yield made
 
 
 def found(word: str, reason: str, **more: Any) -> dict[str, Any]:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 
@@ -22,8 +21,8 @@ from dataguardian.resources.sync import DATABASE_SYNC_JOB
 
 from .apiserver import ApiServer
 from .callers import Client, Told, get
-from .clients import postgres_settings, until
-from .people import People, people
+from .clients import until
+from .people import People
 from .services import PostgresServer
 from .sidecars import served, until_jobs_are_listed
 from .stored import JOB, SYNC_JOB, clear_jobs, make
@@ -60,12 +59,6 @@ STATUS = {
 }
 
 
-@pytest.fixture(scope="module")
-def callers(apiserver: ApiServer) -> Iterator[People]:
-    with people(apiserver) as made:
-        yield made
-
-
 @pytest.fixture
 async def scene(callers: People, kube: Kubernetes) -> AsyncIterator[People]:
     """Three BackupJobs and a DatabaseSyncJob in the first namespace, one of each in the second."""
@@ -81,12 +74,6 @@ async def scene(callers: People, kube: Kubernetes) -> AsyncIterator[People]:
     await make(kube, DATABASE_SYNC_JOB, there, "refresh", SYNC_JOB)
     yield callers
     await clear_jobs(kube, here, there)
-
-
-@pytest.fixture
-async def recorded(migrated: str, postgres_server: PostgresServer, tmp_path: Path) -> AsyncIterator[History]:
-    async with History(postgres_settings(postgres_server, migrated, tmp_path)) as opened:
-        yield opened
 
 
 @pytest.fixture

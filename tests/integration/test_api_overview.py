@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from dataguardian.resources.common import timestamp
 from .apiserver import ApiServer
 from .callers import Client, get
 from .clients import frozen, until
-from .people import People, people
+from .people import People
 from .services import PostgresServer, RedisServer
 from .sidecars import connected, served, until_jobs_are_listed
 from .stored import JOB, SYNC_JOB, make
@@ -32,12 +32,6 @@ HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 STORED = {"location": "primary", "key": "prod/1", "state": "Stored"}
 OFFSITE = {"location": "offsite", "key": "prod/1", "state": "Stored"}
 REMOVED = {**STORED, "state": "Removed"}
-
-
-@pytest.fixture(scope="module")
-def callers(apiserver: ApiServer) -> Iterator[People]:
-    with people(apiserver) as made:
-        yield made
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from dataguardian.resources.sync import DATABASE_SYNC_EXECUTION, DATABASE_SYNC_J
 from .apiserver import ApiServer
 from .callers import Client, Told, get, post, token_of
 from .clients import frozen, postgres_settings, until
-from .people import People, people
+from .people import People
 from .services import PostgresServer
 from .sidecars import served, until_jobs_are_listed
 from .stored import JOB, SYNC_JOB, clear_jobs, make
@@ -31,12 +31,6 @@ from .stored import JOB, SYNC_JOB, clear_jobs, make
 LONG = "a-job-whose-name-has-the-most-characters"
 KEY = "Idempotency-Key"
 JSON_TYPE = {"Content-Type": "application/json"}
-
-
-@pytest.fixture(scope="module")
-def callers(apiserver: ApiServer) -> Iterator[People]:
-    with people(apiserver) as made:
-        yield made
 
 
 @pytest.fixture
@@ -50,12 +44,6 @@ async def scene(callers: People, kube: Kubernetes) -> AsyncIterator[People]:
     for kind in (BACKUP_EXECUTION, DATABASE_SYNC_EXECUTION):
         for run in await runs(kube, callers, kind):
             await kube.delete(objects_path(kind, callers.here, run["metadata"]["name"]))
-
-
-@pytest.fixture
-async def recorded(migrated: str, postgres_server: PostgresServer, tmp_path: Path) -> AsyncIterator[History]:
-    async with History(postgres_settings(postgres_server, migrated, tmp_path)) as opened:
-        yield opened
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import asyncio
 import socket
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -26,10 +26,9 @@ from dataguardian.history.migrate import migrate
 from dataguardian.kube.client import Absent, Conflict, Expired, Kubernetes
 from dataguardian.live_log import LiveLine, LiveLog
 
-from .apiserver import ApiServer
 from .callers import Client, bearer, get, token_of
 from .clients import postgres_settings, until
-from .people import People, people
+from .people import People
 from .services import PostgresServer, RedisServer
 from .sidecars import connected, served
 from .streaming import Event, Stream, opened
@@ -68,12 +67,6 @@ class Scene:
 
     async def end(self, row: ExecutionRow, lines: list[LogLine]) -> None:
         await self.clients.history.record(replace(row, status="completed", finished_at=datetime.now(UTC), logs=lines))
-
-
-@pytest.fixture(scope="module")
-def callers(apiserver: ApiServer) -> Iterator[People]:
-    with people(apiserver) as made:
-        yield made
 
 
 @pytest.fixture
@@ -557,54 +550,54 @@ async def test_a_change_that_is_committed_late_is_told(
     assert [each.data["id"] for each in told if each.name == "execution"] == [row.id]
 
 
+def counted(monkeypatch: pytest.MonkeyPatch, query: str) -> list[None]:
+    """One for each time that the query is made from now on."""
+    calls, ask = list[None](), getattr(reading, query)
+
+    async def noted(*given: Any, **named: Any) -> Any:
+        calls.append(None)
+        return await ask(*given, **named)
+
+    monkeypatch.setattr(reading, query, noted)
+    return calls
+
+
 async def test_all_clients_share_one_look_a_second(
     scene: Scene, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made, asked = 0, reading.changes
-
-    async def counted(*given: Any, **named: Any) -> Any:
-        nonlocal made
-        made += 1
-        return await asked(*given, **named)
-
-    monkeypatch.setattr(reading, "changes", counted)
+    calls = counted(monkeypatch, "changes")
     async with AsyncExitStack() as stack:
         readers = [await stack.enter_async_context(opened(client, STREAM, scene.viewer)) for _ in range(8)]
         for each in readers:
             await until_ready(each)
-        made, at = 0, time.monotonic()
+        calls.clear()
+        at = time.monotonic()
         row = await scene.record()
         await asyncio.gather(*(each.until(of(row)) for each in readers))
         seconds = time.monotonic() - at
 
-    assert 1 <= made <= seconds + 2
+    assert 1 <= len(calls) <= seconds + 2
 
 
 async def test_the_ends_of_all_followed_executions_cost_one_look_a_second(
     scene: Scene, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made, asked = 0, reading.ends_of
-
-    async def counted(*given: Any, **named: Any) -> Any:
-        nonlocal made
-        made += 1
-        return await asked(*given, **named)
-
-    monkeypatch.setattr(reading, "ends_of", counted)
+    calls = counted(monkeypatch, "ends_of")
     rows = [await scene.record(name=f"nightly-{n}", job=f"nightly-{n}") for n in range(8)]
     for row in rows:
         await live(scene, row, 1)
     async with AsyncExitStack() as stack:
         readers = [await stack.enter_async_context(opened(client, log_of(row), scene.viewer)) for row in rows]
         await asyncio.gather(*(each.until(lambda event: event.name == "line") for each in readers))
-        made, at = 0, time.monotonic()
+        calls.clear()
+        at = time.monotonic()
         for row in rows:
             await scene.end(row, [LogLine(ts="", level="info", message="Live 1", id="5-1")])
         told = await asyncio.gather(*(each.rest() for each in readers))
         seconds = time.monotonic() - at
 
     assert [each[-1].data["status"] for each in told] == ["completed"] * 8
-    assert 1 <= made <= seconds + 2
+    assert 1 <= len(calls) <= seconds + 2
 
 
 async def test_a_stream_of_changes_goes_on_after_postgres_was_away(
